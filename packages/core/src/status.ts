@@ -1,0 +1,108 @@
+import type { InstanceState } from "./instance.ts";
+import type { RegistryStatus } from "./registry.ts";
+
+/**
+ * What the running parts show of themselves: the shapes behind `status`, the admin API and the metrics. Every verdict
+ * carries its reason. Times are wall-clock milliseconds since the epoch.
+ */
+export interface ServiceStatus {
+  readonly name: string;
+  readonly mode: "tcp" | "http";
+  readonly listeners: readonly ListenerStatus[];
+  readonly backends: readonly BackendStatus[];
+  /** The view is served without its registry: since when, and why. */
+  readonly stale?: { readonly sinceMs: number; readonly reason: string };
+  /** Problems that keep the service or some of its instances from being served. */
+  readonly problems: readonly string[];
+  readonly counters: ServiceCounters;
+}
+
+export interface ListenerStatus {
+  readonly address: string;
+  readonly state: "bound" | "failed" | "pending";
+  readonly reason?: string;
+}
+
+/** `usable` is the verdict the proxy routes by; the other fields say how it came about. */
+export interface BackendStatus {
+  readonly id: string;
+  readonly address: string;
+  readonly weight: number;
+  readonly state: InstanceState;
+  /** Set here, at this proxy only, by an operator. */
+  readonly local?: InstanceState;
+  readonly suspect: boolean;
+  readonly health: "up" | "down" | "unchecked";
+  readonly usable: boolean;
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly node?: string;
+  readonly container?: string;
+  readonly zone?: string;
+  readonly counters: BackendCounters;
+}
+
+export interface BackendCounters {
+  readonly active: number;
+  readonly connections: number;
+  readonly requests: number;
+  readonly failures: number;
+  readonly retries: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface ServiceCounters {
+  readonly activeClients: number;
+  readonly connections: number;
+  readonly requests: number;
+  /** By status class: 1xx … 5xx at index 1 … 5. */
+  readonly responses: readonly number[];
+  /** Answered by the proxy itself because no backend could. */
+  readonly noBackend: number;
+  readonly retries: number;
+}
+
+/** One container, or one service from configuration, as nerve sees it. */
+export interface ContainerStatus {
+  /** The full container id; for services from configuration, the instance id. */
+  readonly id: string;
+  readonly name: string;
+  readonly image?: string;
+  readonly running: boolean;
+  readonly registrations: readonly RegistrationStatus[];
+  /** Why nothing, or not everything, of it is registered. */
+  readonly refusals: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface RegistrationStatus {
+  readonly service: string;
+  readonly id: string;
+  readonly address: string;
+  /** Why this address, in words. */
+  readonly addressReason: string;
+  readonly check: string;
+  readonly health: "starting" | "up" | "down";
+  readonly state: InstanceState;
+  /** It lies in the registry now. */
+  readonly announced: boolean;
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
+/** What must hold for /readyz; each part names its reason when it does not. */
+export interface Readiness {
+  readonly part: string;
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
+export interface StackStatus {
+  readonly role: "up" | "nerve" | "synapse";
+  readonly node?: string;
+  readonly version: string;
+  readonly startedMs: number;
+  readonly registries: readonly RegistryStatus[];
+  readonly readiness: readonly Readiness[];
+}

@@ -1,0 +1,138 @@
+import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters } from "@smartstack/core";
+
+/** Where a listener accepts: an address and port, or the path of a unix socket. */
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
+export type BalanceName = "round_robin" | "least_conn";
+
+/** How the proxy itself probes backends, beside what the registry says of them. */
+export interface CheckSpec {
+  readonly type: "tcp" | "http";
+  /** `on_doubt`: only while a backend is suspect, ejected, or the view is stale. */
+  readonly when: "on_doubt" | "always" | "off";
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Successive probes that bring a backend up, and that take it down. */
+  readonly rise: number;
+  readonly fall: number;
+  /** For http: GET this path; a status from 200 to 399 passes. */
+  readonly path?: string;
+}
+
+/** All in milliseconds; 0 = off. */
+export interface TimeoutSpec {
+  readonly connectMs: number;
+  /** From the first byte of a request to the end of its head. */
+  readonly clientHeadMs: number;
+  /** Between requests of one client connection. */
+  readonly keepAliveMs: number;
+  /** Between bytes of a backend that owes a response. */
+  readonly serverMs: number;
+  /** Of an upgraded (WebSocket) connection, without bytes in either direction. */
+  readonly tunnelMs: number;
+  /** Of a TCP connection, without bytes in either direction. */
+  readonly tcpIdleMs: number;
+  /** How long connections to a removed backend may go on. */
+  readonly drainMs: number;
+}
+
+export const DEFAULT_TIMEOUTS: TimeoutSpec = {
+  connectMs: 500,
+  clientHeadMs: 10_000,
+  keepAliveMs: 60_000,
+  serverMs: 60_000,
+  tunnelMs: 3_600_000,
+  tcpIdleMs: 0,
+  drainMs: 30_000,
+};
+
+export const DEFAULT_CHECK: CheckSpec = {
+  type: "tcp",
+  when: "on_doubt",
+  intervalMs: 2_000,
+  timeoutMs: 1_000,
+  rise: 2,
+  fall: 3,
+};
+
+export interface BackendSpec {
+  /** The instance's id; health and counters follow it through snapshots. */
+  readonly key: string;
+  readonly host: string;
+  readonly port: number;
+  /** 0–256; 0 takes no new traffic. */
+  readonly weight: number;
+  /** From the registry. Only `up` takes new traffic. */
+  readonly state: InstanceState;
+  /** Its registration vanished without a word: it still takes traffic, but is probed every second whatever `check.when` says. */
+  readonly suspect: boolean;
+}
+
+export interface ServiceSpec {
+  readonly name: string;
+  readonly mode: "tcp" | "http";
+  readonly listen: readonly ListenAddress[];
+  readonly balance: BalanceName;
+  readonly check: CheckSpec;
+  readonly timeouts: TimeoutSpec;
+  /** The Host header sent on: as the client sent it, the backend's address, or a fixed name. */
+  readonly host: "keep" | "backend" | { readonly name: string };
+  /** The registry cannot be read now: what is known may be old, so `on_doubt` checks run. */
+  readonly stale: boolean;
+  readonly backends: readonly BackendSpec[];
+}
+
+/** One immutable state of everything the proxy serves. Applied whole, by difference from the one before. */
+export interface Snapshot {
+  readonly revision: number;
+  readonly services: readonly ServiceSpec[];
+}
+
+/** The proxy's part of a backend's status; synapse adds what the registry knows. */
+export interface ProxyBackendStatus {
+  readonly key: string;
+  readonly health: "up" | "down" | "unchecked";
+  readonly usable: boolean;
+  /** Why it is usable or not, in words: "up", "3 probes failed: connect refused", "draining (registry)". */
+  readonly reason: string;
+  /** Wall clock: when `usable` last changed. */
+  readonly sinceMs: number;
+  readonly local?: InstanceState;
+  readonly counters: BackendCounters;
+}
+
+export interface ProxyServiceStatus {
+  readonly name: string;
+  readonly revision: number;
+  readonly listeners: readonly ListenerStatus[];
+  readonly backends: readonly ProxyBackendStatus[];
+  readonly counters: ServiceCounters;
+}
+
+export interface CloseOptions {
+  /** How long running requests and connections may go on, milliseconds. */
+  readonly graceMs: number;
+  /** Keep accepting while draining, as the app beside us may still need to call out; default true. */
+  readonly acceptWhileDraining?: boolean;
+}
+
+/** The embedded data plane. Knows nothing of registries. */
+export interface Proxy {
+  /** Takes the new state at once for pools; listeners are bound and unbound in the background, and retried when their address is taken. */
+  apply(snapshot: Snapshot): void;
+  /** Resolves once every listener of the applied snapshot is bound or has failed once. */
+  settled(): Promise<void>;
+  status(): readonly ProxyServiceStatus[];
+  /** An operator's word for this proxy alone; undefined takes it back. False when there is no such backend. */
+  setLocalState(service: string, key: string, state: InstanceState | undefined): boolean;
+  /** Drains, then closes everything. Idempotent; a second call with graceMs 0 ends at once. */
+  close(options: CloseOptions): Promise<void>;
+}
+
+/** A backend's health turned: by probes, or by passive observation. */
+export type HealthListener = (change: {
+  readonly service: string;
+  readonly key: string;
+  readonly up: boolean;
+  readonly reason: string;
+}) => void;
