@@ -1,72 +1,80 @@
-// Brings a fresh clone to a state that runs. Plain Node: it is what runs before any dependency is there.
-import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import path from "node:path";
+// What a fresh clone lacks before it can run: npm dependencies and the built packages. Plain Node, no dependencies.
+import { spawn } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
 const NODE_MIN = [20, 19];
+const PROGRESS_MS = 5_000;
 
-/** Ends the process with status 1 and one plain sentence when this Node is too old to run the project. */
+/**
+ * Why this Node cannot run the project, or undefined when it can.
+ * @param {string} version as in process.versions.node
+ */
+export function nodeProblem(version) {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return undefined;
+  return `SmartStack needs Node ${NODE_MIN.join(".")} or newer, this is ${version}. Install a current Node (https://nodejs.org) and try again.`;
+}
+
+/** Ends the process with the reason when this Node is too old. */
 export function ensureNode() {
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return;
-  fail(`SmartStack needs Node ${NODE_MIN.join(".")} or newer, this is ${process.versions.node}.`);
-}
-
-/** Runs `npm ci` unless node_modules already holds what package-lock.json asks for. */
-export function ensureInstalled() {
-  const reason = installReason(
-    readJson(path.join(root, "package-lock.json")),
-    readJson(path.join(root, "node_modules/.package-lock.json")),
-  );
-  if (reason === undefined) return;
-  say(`Installing npm dependencies (${reason}) …`);
-  run("npm", ["ci", "--no-audit", "--no-fund"]);
-}
-
-/** Compiles what changed since the last build. */
-export function ensureBuilt() {
-  const tsc = path.join(root, "node_modules/.bin/tsc");
-  if (!existsSync(path.join(root, "packages/cli/dist/main.js"))) say("Building …");
-  run(tsc, ["-b"]);
+  const problem = nodeProblem(process.versions.node);
+  if (problem === undefined) return;
+  process.stderr.write(`${problem}\n`);
+  process.exit(1);
 }
 
 /**
- * Why the installed tree is not the locked one, or undefined when it is. Versions are compared instead of file times:
- * a checkout sets new times on old content.
+ * Runs `npm ci` when node_modules is missing, was left half-made, or is older than package-lock.json.
+ * @param {string} root the checkout
+ * @throws Error when npm fails or is not there.
  */
-export function installReason(lock, installed) {
-  if (lock === undefined) return "package-lock.json is unreadable";
-  if (installed === undefined) return "node_modules is missing";
-  for (const [place, wanted] of Object.entries(lock.packages ?? {})) {
-    if (place === "" || wanted.optional === true || wanted.peer === true) continue;
-    const present = installed.packages?.[place];
-    if (present === undefined) return `${place} is missing`;
-    if (present.version !== wanted.version) return `${place} is ${present.version}, not ${wanted.version}`;
-  }
-  return undefined;
-}
-
-function readJson(file) {
+export async function ensureInstalled(root = ROOT) {
+  if (isInstalled(root)) return;
+  const started = performance.now();
+  say("installing npm dependencies (first run; needs the npm registry) …");
+  const progress = setInterval(() => {
+    say(`still installing, ${Math.round((performance.now() - started) / 1_000)} s`);
+  }, PROGRESS_MS);
   try {
-    return JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    return undefined;
+    await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], root);
+  } finally {
+    clearInterval(progress);
   }
+  say(`dependencies installed in ${Math.round((performance.now() - started) / 1_000)} s`);
 }
 
-function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
-  if (result.status === 0) return;
-  fail(`${command} ${args.join(" ")} failed${result.error === undefined ? "" : `: ${result.error.message}`}`);
+/**
+ * Brings dist up to date. tsc -b looks at what changed by itself, so it is simply run.
+ * @param {string} root the checkout
+ * @throws Error when the code does not compile.
+ */
+export async function ensureBuilt(root = ROOT) {
+  if (!existsSync(join(root, "packages/cli/dist/main.js"))) say("building …");
+  await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b"], root);
 }
 
-function say(line) {
-  process.stderr.write(`${line}\n`);
+function isInstalled(root) {
+  // npm writes this file last: an install that was cut short does not have it.
+  const marker = join(root, "node_modules/.package-lock.json");
+  return existsSync(marker) && statSync(marker).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
 }
 
-function fail(line) {
-  say(line);
-  process.exit(1);
+function run(command, args, cwd) {
+  return new Promise((resolve, reject) => {
+    // Output goes to stderr: stdout belongs to the program that is started afterwards.
+    const child = spawn(command, args, { cwd, stdio: ["ignore", 2, 2] });
+    child.once("error", (error) => reject(new Error(`cannot run ${command}: ${error.message}`)));
+    child.once("exit", (code, signal) => {
+      if (code === 0) resolve();
+      else reject(new Error(`${command} ${args.join(" ")} ended with ${signal ?? `exit code ${code}`}`));
+    });
+  });
+}
+
+function say(text) {
+  process.stderr.write(`smartstack: ${text}\n`);
 }
