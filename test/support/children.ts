@@ -1,0 +1,111 @@
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { until } from "@smartstack/core/testing";
+
+/** A child process of a test, with what it wrote so far. */
+export interface Child {
+  readonly process: ChildProcess;
+  readonly pid: number;
+  /** stdout and stderr in order of arrival, the newest 256 KiB. */
+  output(): string;
+  /** The exit code, or the signal's name, once it is gone. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  running(): boolean;
+  /** TERM, then KILL after `graceMs` (5 s); resolves when it is gone. Idempotent. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+const OUTPUT_CHARS_MAX = 256 * 1024;
+// The kernel then kills the child with its parent, even when that one dies by KILL and no handler of ours runs.
+const SETPRIV = "/usr/bin/setpriv";
+
+const cleanups = new Set<() => void>();
+let armed = false;
+
+/**
+ * Runs `cleanup` when this process ends, however it ends short of SIGKILL. It must be synchronous.
+ * @returns a function that takes it back, without running it.
+ */
+export function onProcessEnd(cleanup: () => void): () => void {
+  if (!armed) arm();
+  cleanups.add(cleanup);
+  return () => cleanups.delete(cleanup);
+}
+
+function arm(): void {
+  armed = true;
+  process.on("exit", () => {
+    for (const cleanup of cleanups) {
+      try {
+        cleanup();
+      } catch (error) {
+        // One that fails must not keep the others from running; the process is on its way out.
+        process.stderr.write(`cleanup failed: ${String(error)}\n`);
+      }
+    }
+    cleanups.clear();
+  });
+  // Without a handler these end the process without an "exit" event.
+  for (const [signal, code] of [["SIGINT", 130] as const, ["SIGTERM", 143] as const, ["SIGHUP", 129] as const]) {
+    process.once(signal, () => process.exit(code));
+  }
+}
+
+/** Starts a program that dies with this process: by the registry here, and by the kernel should this process be killed. */
+export function startChild(command: string, args: readonly string[], options: SpawnOptions = {}): Child {
+  const wrapped = existsSync(SETPRIV);
+  const child = spawn(
+    wrapped ? SETPRIV : command,
+    wrapped ? ["--pdeathsig", "KILL", "--", command, ...args] : [...args],
+    // An own process group: a Ctrl-C on the terminal reaches the test, which then decides; and a group can be killed whole.
+    { stdio: ["ignore", "pipe", "pipe"], ...options, detached: true },
+  );
+  let text = "";
+  const keep = (chunk: Buffer): void => {
+    text = (text + chunk.toString("utf8")).slice(-OUTPUT_CHARS_MAX);
+  };
+  child.stdout?.on("data", keep);
+  child.stderr?.on("data", keep);
+  let gone = false;
+  const forget = onProcessEnd(() => killGroup(child.pid, "SIGKILL"));
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
+    const end = (result: number | NodeJS.Signals): void => {
+      gone = true;
+      forget();
+      resolve(result);
+    };
+    child.once("exit", (code, signal) => end(code ?? signal ?? 0));
+    child.once("error", (error) => {
+      text += `${error.message}\n`;
+      end(127);
+    });
+  });
+  const stop = async (graceMs = 5_000): Promise<void> => {
+    if (gone) return;
+    killGroup(child.pid, "SIGTERM");
+    // A frozen process takes its TERM only when it runs again.
+    killGroup(child.pid, "SIGCONT");
+    const kill = setTimeout(() => killGroup(child.pid, "SIGKILL"), graceMs);
+    await exited;
+    clearTimeout(kill);
+  };
+  return { process: child, pid: child.pid ?? 0, output: () => text, exited, running: () => !gone, stop };
+}
+
+function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Waits until `ready` says so; fails at once, with the child's output, when it ended before. */
+export async function untilReady(child: Child, what: string, ready: () => boolean | Promise<boolean>): Promise<void> {
+  const outcome = await until(async () => (child.running() ? (await ready()) && ("ready" as const) : ("ended" as const)), {
+    what: `${what} to be ready; its output so far:\n${child.output().slice(-2_000)}`,
+    timeoutMs: 20_000,
+  });
+  if (outcome === "ended") throw new Error(`${what} ended before it was ready:\n${child.output().slice(-4_000)}`);
+}
