@@ -103,9 +103,12 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 
 /** Waits until `ready` says so; fails at once, with the child's output, when it ended before. */
 export async function untilReady(child: Child, what: string, ready: () => boolean | Promise<boolean>): Promise<void> {
-  const outcome = await until(async () => (child.running() ? (await ready()) && ("ready" as const) : ("ended" as const)), {
-    what: `${what} to be ready; its output so far:\n${child.output().slice(-2_000)}`,
-    timeoutMs: 20_000,
-  });
-  if (outcome === "ended") throw new Error(`${what} ended before it was ready:\n${child.output().slice(-4_000)}`);
+  const probe = async (): Promise<"ready" | "ended" | false> =>
+    child.running() ? (await ready()) && "ready" : "ended";
+  try {
+    const outcome = await until(probe, { what: `${what} is ready`, timeoutMs: 20_000 });
+    if (outcome === "ended") throw new Error(`${what} ended before it was ready`);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}; its output:\n${child.output().slice(-4_000)}`, { cause: error });
+  }
 }
