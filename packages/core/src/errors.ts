@@ -66,7 +66,8 @@ export function describeError(error: unknown): string {
 }
 
 function messageOf(value: unknown): string {
-  if (value instanceof AggregateError && value.message === "") return value.errors.map(messageOf).join(", ");
-  if (value instanceof Error) return value.message || value.name;
-  return typeof value === "string" ? value : String(value);
+  if (value instanceof AggregateError && value.message === "")
+    return [...new Set(value.errors.map(messageOf))].join(", ");
+  const text = value instanceof Error ? value.message || value.name : String(value);
+  return text.trim().replace(/\s*\n\s*/g, "; ");
 }

@@ -1,7 +1,8 @@
 export { type Backoff, type BackoffOptions, exponentialBackoff, RECONNECT_BACKOFF } from "./backoff.ts";
 export { type Cancel, type Clock, every, type Random, sleep, systemClock, systemRandom } from "./clock.ts";
 export { didYouMean } from "./config/did-you-mean.ts";
-export { type ConfigSource, type Loaded, loadConfig } from "./config/load.ts";
+export { type Loaded, loadConfig } from "./config/load.ts";
+export type { ConfigSource } from "./config/parse.ts";
 export { substitute } from "./config/substitute.ts";
 export { duration, durationMs, formatDuration, port } from "./config/units.ts";
 export { type DeadlineOptions, withDeadline } from "./deadline.ts";

@@ -33,8 +33,9 @@ export async function keepAlive(run: Run, options: KeepAliveOptions): Promise<vo
   while (!signal.aborted) {
     attempts++;
     const startedMs = clock.monotonic();
+    let running = true;
     const healthy = (): void => {
-      if (state === "up" || signal.aborted) return;
+      if (!running || state === "up" || signal.aborted) return;
       state = "up";
       onTransition?.({ state, attempts });
       attempts = 0;
@@ -46,6 +47,7 @@ export async function keepAlive(run: Run, options: KeepAliveOptions): Promise<vo
     } catch (thrown) {
       error = thrown;
     }
+    running = false;
     if (signal.aborted) return;
     if (isStackError(error) && error.retry === "never") throw error;
     if (state !== "down") {
@@ -53,7 +55,9 @@ export async function keepAlive(run: Run, options: KeepAliveOptions): Promise<vo
       onTransition?.({ state, error, reason: describeError(error) });
     }
     if (clock.monotonic() - startedMs >= steadyMs) backoff = first;
-    await sleep(clock, isStackError(error) && error.retry === "at-once" ? 0 : backoff.delayMs(options.random), signal);
+    // Only the first time in a row: an error that always says at once must not become a busy loop.
+    const atOnce = backoff === first && isStackError(error) && error.retry === "at-once";
+    await sleep(clock, atOnce ? 0 : backoff.delayMs(options.random), signal);
     backoff = backoff.next();
   }
 }

@@ -25,9 +25,11 @@ export function mailbox<T>(): Mailbox<T> {
           signal.addEventListener("abort", rouse, { once: true });
         });
       }
+      // What arrived together with the abort stays for the next taker.
+      if (signal.aborted) return undefined;
       const taken = slot;
       slot = undefined;
-      return signal.aborted ? undefined : taken?.value;
+      return taken?.value;
     },
   };
 }
@@ -61,8 +63,7 @@ export function channel<T>(bound: number, overflow: () => Error): Channel<T> {
     async *[Symbol.asyncIterator]() {
       for (;;) {
         if (ended?.error !== undefined) throw ended.error;
-        const next = queue.shift();
-        if (next !== undefined) yield next;
+        if (queue.length > 0) yield queue.shift() as T;
         else if (ended !== undefined) return;
         else await new Promise<void>((resolve) => (wake = resolve));
       }

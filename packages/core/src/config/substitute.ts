@@ -12,11 +12,11 @@ export class UnsetVariable extends Error {
 export class UnsupportedTemplate extends Error {}
 
 const PATTERN =
-  /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|<%=\s*ENV(?:\.fetch\(\s*(["'])([A-Za-z_]\w*)\3\s*(?:,\s*(["'])(.*?)\5\s*)?\)|\[\s*(["'])([A-Za-z_]\w*)\7\s*\])\s*-?%>|<%#.*?%>|(<%.*?%>)/gs;
+  /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|<%=\s*ENV(?:\.fetch\(\s*(["'])([A-Za-z_]\w*)\3\s*(?:,\s*(["'])(.*?)\5\s*)?\)|\[\s*(["'])([A-Za-z_]\w*)\7\s*\](?:\s*\|\|\s*(["'])(.*?)\9)?)\s*-?%>|<%#.*?%>|(<%.*?%>)/gs;
 
 /**
- * Replaces `${VAR}`, `${VAR:-default}` and the originals' `<%= ENV['VAR'] %>`, `<%= ENV.fetch('VAR', 'default') %>` and
- * `<%# comment %>` in one scalar. `$${` stays a literal `${`.
+ * Replaces `${VAR}`, `${VAR:-default}` and the originals' `<%= ENV['VAR'] %>`, `<%= ENV['VAR'] || 'default' %>`,
+ * `<%= ENV.fetch('VAR', 'default') %>` and `<%# comment %>` in one scalar. `$${` stays a literal `${`.
  * @throws UnsetVariable when a variable has neither a value nor a default; UnsupportedTemplate for any other Ruby code.
  */
 export function substitute(text: string, env: Readonly<Record<string, string | undefined>>): string {
@@ -35,6 +35,8 @@ export function substitute(text: string, env: Readonly<Record<string, string | u
           fetchDefault?: string,
           _q3?: string,
           indexed?: string,
+          _q4?: string,
+          orElse?: string,
           other?: string,
         ) => {
           if (other !== undefined)
@@ -44,7 +46,7 @@ export function substitute(text: string, env: Readonly<Record<string, string | u
           const value = env[variable];
           // ${VAR:-default} follows the shell: an empty value takes the default too.
           if (fallback !== undefined && (value === undefined || value === "")) return fallback;
-          const found = value ?? fetchDefault;
+          const found = value ?? fetchDefault ?? orElse;
           if (found === undefined) throw new UnsetVariable(variable);
           return found;
         },

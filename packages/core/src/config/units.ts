@@ -4,10 +4,15 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, 
 
 /** Milliseconds of a configured time: a bare number is seconds, a string may carry ms, s, m, h or d. Undefined when it is neither. */
 export function durationMs(value: number | string): number | undefined {
-  if (typeof value === "number") return Number.isFinite(value) ? value * 1_000 : undefined;
+  if (typeof value === "number") return Number.isFinite(value) ? rounded(value * 1_000) : undefined;
   const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*$/.exec(value);
   if (match === null) return undefined;
-  return Number(match[1]) * (UNIT_MS[match[2] ?? "s"] ?? 1_000);
+  return rounded(Number(match[1]) * (UNIT_MS[match[2] ?? "s"] ?? 1_000));
+}
+
+// Whole microseconds: 1.005 s is 1005 ms, not 1004.9999999999999.
+function rounded(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }
 
 /** A time for people: 250ms, 2s, 5m. */
