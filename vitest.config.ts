@@ -21,6 +21,7 @@ export default defineConfig({
         ssr,
         test: {
           name: "contract",
+          globalSetup: "test/support/shared-engine.setup.ts",
           include: ["test/contract/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -31,6 +32,7 @@ export default defineConfig({
         ssr,
         test: {
           name: "e2e",
+          globalSetup: "test/support/shared-engine.setup.ts",
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,

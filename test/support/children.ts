@@ -34,21 +34,26 @@ export function onProcessEnd(cleanup: () => void): () => void {
 
 function arm(): void {
   armed = true;
-  process.on("exit", () => {
-    for (const cleanup of cleanups) {
-      try {
-        cleanup();
-      } catch (error) {
-        // One that fails must not keep the others from running; the process is on its way out.
-        process.stderr.write(`cleanup failed: ${String(error)}\n`);
-      }
-    }
-    cleanups.clear();
-  });
-  // Without a handler these end the process without an "exit" event.
-  for (const [signal, code] of [["SIGINT", 130] as const, ["SIGTERM", 143] as const, ["SIGHUP", 129] as const]) {
-    process.once(signal, () => process.exit(code));
+  process.on("exit", runCleanups);
+  // Without a handler these end the process without an "exit" event. Not process.exit: in its workers Vitest makes that throw.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => {
+      runCleanups();
+      process.kill(process.pid, signal);
+    });
   }
+}
+
+function runCleanups(): void {
+  for (const cleanup of cleanups) {
+    try {
+      cleanup();
+    } catch (error) {
+      // One that fails must not keep the others from running; the process is on its way out.
+      process.stderr.write(`cleanup failed: ${String(error)}\n`);
+    }
+  }
+  cleanups.clear();
 }
 
 /** Starts a program that dies with this process: by the registry here, and by the kernel should this process be killed. */

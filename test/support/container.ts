@@ -28,7 +28,10 @@ export interface HealthOptions {
   readonly startPeriod?: string;
 }
 
+export const NODE_IMAGE = "smartstack-test/node";
 export const WEB_IMAGE = "smartstack-test/web";
+export const ETCD_IMAGE = "smartstack-test/etcd";
+export const SMARTSTACK_IMAGE = "smartstack-test/smartstack";
 
 /** The arguments of the docker command that starts such a container in the background. */
 export function runArguments(options: ContainerOptions): string[] {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { until } from "@smartstack/core/testing";
 import { onProcessEnd } from "./children.ts";
@@ -8,6 +8,7 @@ import { type ContainerOptions, runArguments } from "./container.ts";
 import { createNetwork, insideNetwork, networkOfSlot } from "./engine-network.ts";
 import { removeEngine } from "./engine-remains.ts";
 import { type Slot, takeSlot } from "./engine-slot.ts";
+import { alive, readPid, signal as sendSignal } from "./processes.ts";
 
 /**
  * A real Docker engine of the tests' own. It lives in a network namespace: containers' addresses are reached from here
@@ -110,6 +111,7 @@ export function openEngine(slot: Slot): Engine {
     });
     daemon.once("error", (error) => writeFileSync(logFile, `cannot run dockerd: ${error.message}\n`, { flag: "a" }));
     daemon.unref();
+    closeSync(log);
     const answers = (): Promise<string> => docker("version", "--format", "{{.Server.Version}}");
     await until(answers, {
       what: `the engine in ${folder} answers; see its log`,
@@ -121,12 +123,15 @@ export function openEngine(slot: Slot): Engine {
   };
 
   const halt = async (signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> => {
-    const pid = Number(readFileSync(path.join(folder, "pid"), "utf8"));
-    process.kill(pid, signal);
-    await until(() => !existsSync(`/proc/${pid}`), {
-      what: `dockerd ${pid} is gone after ${signal}`,
-      timeoutMs: STOP_MS,
-    });
+    const containerdPidFile = path.join(folder, "exec/containerd/containerd.pid");
+    const dockerd = readPid(path.join(folder, "pid"));
+    const containerd = readPid(containerdPidFile);
+    if (dockerd === undefined) throw new Error(`the engine in ${folder} does not run`);
+    sendSignal(dockerd, signal);
+    const gone = (): boolean => !alive(dockerd) && (containerd === undefined || !alive(containerd));
+    await until(gone, { what: `dockerd ${dockerd} is gone after ${signal}`, timeoutMs: STOP_MS });
+    // Where nobody reaps the killed containerd, the next dockerd would take it for a running one, and wait for it.
+    rmSync(containerdPidFile, { force: true });
   };
 
   return {

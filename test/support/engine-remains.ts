@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { networkOfSlot, removeNetwork } from "./engine-network.ts";
+import { alive, readPid, signal } from "./processes.ts";
 
 const STOP_MS = 10_000;
 
@@ -71,25 +72,4 @@ function waitUntilGone(pids: readonly number[]): void {
   const endMs = performance.now() + STOP_MS;
   const still = new Int32Array(new SharedArrayBuffer(4));
   while (pids.some(alive) && performance.now() < endMs) Atomics.wait(still, 0, 0, 20);
-}
-
-/** A zombie counts as gone: it waits only for its parent. */
-function alive(pid: number): boolean {
-  try {
-    return (readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").pop() ?? "Z").charAt(0) !== "Z";
-  } catch {
-    return false;
-  }
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-}
-
-function readPid(file: string): number | undefined {
-  return existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
 }
