@@ -1,1 +1,33 @@
-export {};
+import type { Registry } from "@smartstack/core";
+import { z } from "zod";
+import type { Driver, RegistryDeps } from "./driver.ts";
+import { memory } from "./memory.ts";
+
+export type { Driver, RegistryDeps } from "./driver.ts";
+
+/** Every kind of registry: sorted, one line a driver. The configuration's schema follows from it. */
+const DRIVERS = {
+  memory,
+};
+
+type DriverName = keyof typeof DRIVERS;
+type ConfigOf<N extends DriverName> = z.output<(typeof DRIVERS)[N]["config"]>;
+
+/** What the `registry:` key of a configuration file becomes. Times are milliseconds. */
+export type RegistryConfig = { [N in DriverName]: ConfigOf<N> }[DriverName];
+
+/** The kinds of registry, for help texts. */
+export const REGISTRY_TYPES = Object.keys(DRIVERS) as readonly DriverName[];
+
+/** The schema of the `registry:` key, a discriminated union over `type`. */
+export const registryConfig = z.discriminatedUnion(
+  "type",
+  Object.values(DRIVERS).map(({ config }) => config) as never,
+) as unknown as z.ZodType<RegistryConfig>;
+
+/** Opens a registry. Neither connects nor throws because a server is away: each use of it throws, and keepAlive comes again. */
+export function openRegistry(config: RegistryConfig, deps: RegistryDeps): Promise<Registry> {
+  // The table pairs each type with its own configuration; TypeScript cannot follow the pairing through the lookup.
+  const driver = DRIVERS[config.type] as unknown as Driver<RegistryConfig>;
+  return driver.open(config, deps);
+}

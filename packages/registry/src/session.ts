@@ -1,0 +1,213 @@
+import {
+  assertInstanceId,
+  assertServiceName,
+  type Clock,
+  decodeNodeEntry,
+  describeError,
+  encodeInstance,
+  type Instance,
+  type InstanceRecord,
+  isStackError,
+  type NodeEntry,
+  type Session,
+  StackError,
+  withDeadline,
+} from "@smartstack/core";
+import { type Changes, type Held, instancePath, nodePath } from "./contents.ts";
+import type { Link } from "./link.ts";
+import type { Copy } from "./mirror.ts";
+import { type OwnEntries, ownEntries } from "./own-entries.ts";
+
+const WITHDRAW_MS_MAX = 3_000;
+
+/** What a driver knows how to do while it holds a node: the part of a session that differs between kinds of registry. */
+export interface Holder {
+  /** The lease or session that own entries hang on, where there is such. */
+  readonly hold?: string;
+  /** Writes on the condition that this boot owns the node. @throws StackError, as refused() for a lost or taken node. */
+  write(path: string, text: string): Promise<void>;
+  /** Deletes on the same condition; absent is fine. */
+  erase(path: string): Promise<void>;
+  /** Asks the registry who owns the node, past every cache. @throws as write, when it is not this boot. */
+  verify(): Promise<void>;
+  /** Deletes the instances, lets watchers see that, and then the node entry. */
+  withdraw(paths: readonly string[]): Promise<void>;
+  /** Stops renewing and lets go of the connection at once; what was written stays for one ttl. */
+  stop(): void;
+}
+
+export interface SessionOptions {
+  readonly owner: NodeEntry;
+  readonly copy: Copy;
+  readonly holder: Holder;
+  /** What was written while taking over: the watch may not have shown it yet. */
+  readonly written: Changes;
+  /** Aborted by the driver when it stops being able to hold the node. */
+  readonly lost: AbortController;
+  readonly link: Link;
+  readonly clock: Clock;
+}
+
+/** A session over a driver's holder. */
+export function openSession(options: SessionOptions): Session {
+  const { owner, copy, holder, lost, link, clock } = options;
+  let notify: (() => void) | undefined;
+  let closing: Promise<void> | undefined;
+  const own = ownEntries(owner.node, copy, clock, () => notify?.());
+  for (const [path, held] of options.written) own.wrote(path, held);
+
+  const lose = (error: StackError): void => loseOnce(lost, error);
+  const guarded = async (work: () => Promise<void>): Promise<void> => {
+    if (lost.signal.aborted) throw lost.signal.reason;
+    if (closing !== undefined)
+      throw new StackError("CLOSED", "the session was closed", { side: "self", retry: "never" });
+    try {
+      await work();
+    } catch (error) {
+      if (isStackError(error) && isLoss(error)) lose(error);
+      throw error;
+    }
+  };
+  const leave = copy.subscribe({
+    changed(changes) {
+      if (closing === undefined && concernsNode(changes, owner))
+        void guarded(() => holder.verify()).catch((error) => link.note(error));
+      if (own.saw(changes)) notify?.();
+    },
+    ended(error) {
+      // Without its own watch a session would not see foreign changes: begin anew. The lease or session is kept.
+      if (error.code !== "CLOSED") lose(sessionLost("the watch of our own entries broke", error));
+    },
+  });
+  lost.signal.addEventListener("abort", () => {
+    leave();
+    holder.stop();
+    link.down(lost.signal.reason);
+  });
+
+  return {
+    entries: () => own.entries(),
+    put: (record) => guarded(() => writeIfNews(record, owner, own, holder)),
+    drop: (service, id) =>
+      guarded(async () => {
+        assertServiceName(service);
+        assertInstanceId(id);
+        const path = instancePath(service, id);
+        await own.writing(path, undefined, () => holder.erase(path));
+      }),
+    onForeignChange(listener) {
+      notify = listener;
+    },
+    lost: lost.signal,
+    close(mode) {
+      closing ??= closeSession(mode, options, own).finally(leave);
+      return closing;
+    },
+  };
+}
+
+/** The document as it is written: it always names the node and boot that hold it. */
+export function documentOf(instance: Instance, owner: NodeEntry): string {
+  return encodeInstance({ ...instance, node: owner.node, boot: owner.boot });
+}
+
+async function writeIfNews(record: InstanceRecord, owner: NodeEntry, own: OwnEntries, holder: Holder): Promise<void> {
+  assertServiceName(record.service);
+  assertInstanceId(record.id);
+  const path = instancePath(record.service, record.id);
+  const text = documentOf(record.instance, owner);
+  const present = own.get(path);
+  if (present?.text === text && present.hold === holder.hold) return;
+  await own.writing(path, heldBy(holder, text), () => holder.write(path, text));
+}
+
+function heldBy(holder: Holder, text: string): Held {
+  return holder.hold === undefined ? { text } : { text, hold: holder.hold };
+}
+
+async function closeSession(mode: "keep" | "withdraw", options: SessionOptions, own: OwnEntries): Promise<void> {
+  const { holder, lost, link, clock } = options;
+  if (lost.signal.aborted) return;
+  if (mode === "withdraw") {
+    const paths = [...own.entries().keys()];
+    const what = "withdrawing our entries";
+    try {
+      await withDeadline(holder.withdraw(paths), { clock, ms: WITHDRAW_MS_MAX, what, side: "registry" });
+    } catch (error) {
+      // They live on for one ttl then; the status says so.
+      link.note(error);
+    }
+  }
+  holder.stop();
+}
+
+function concernsNode(changes: Changes, owner: NodeEntry): boolean {
+  const path = nodePath(owner.node);
+  return changes.has(path) && bootOf(changes.get(path)?.text) !== owner.boot;
+}
+
+/** Which boot a node entry names; undefined when there is none or it does not parse. */
+export function bootOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return decodeNodeEntry(text).boot;
+  } catch {
+    // Whatever it is, it names no boot; taking over replaces it.
+    return undefined;
+  }
+}
+
+export function loseOnce(lost: AbortController, error: StackError): void {
+  if (!lost.signal.aborted) lost.abort(error);
+}
+
+function isLoss(error: StackError): boolean {
+  return error.code === "REGISTRY_FENCED" || error.code === "REGISTRY_SESSION_LOST";
+}
+
+export function sessionLost(reason: string, cause?: unknown): StackError {
+  return new StackError("REGISTRY_SESSION_LOST", reason, { side: "registry", retry: "after-backoff", cause });
+}
+
+export function fenced(owner: NodeEntry, text: string | undefined): StackError {
+  const entry = text === undefined ? undefined : readable(text);
+  const by = entry === undefined ? "another nerve" : `boot ${entry.boot} on ${entry.host}`;
+  return new StackError(
+    "REGISTRY_FENCED",
+    `node id ${owner.node} was taken over by ${by}; give one of the two another docker.node`,
+    {
+      side: "registry",
+      retry: "never",
+    },
+  );
+}
+
+function readable(text: string): NodeEntry | undefined {
+  try {
+    return decodeNodeEntry(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The error for a write whose condition failed, from the node entry found instead of ours. */
+export function refused(owner: NodeEntry, text: string | undefined): StackError {
+  if (text === undefined) return sessionLost(`the node entry of ${owner.node} is gone`);
+  if (bootOf(text) === owner.boot) return sessionLost(`the node entry of ${owner.node} changed`);
+  return fenced(owner, text);
+}
+
+/** @throws StackError REGISTRY_FENCED when a boot that announced before finds another one in its place. */
+export function assertNotTakenOver(owner: NodeEntry, announcedBefore: boolean, text: string | undefined): void {
+  const boot = bootOf(text);
+  if (announcedBefore && boot !== undefined && boot !== owner.boot) throw fenced(owner, text);
+}
+
+/** A failed call of a client library as one of ours. */
+export function unreachable(what: string, cause: unknown): StackError {
+  return new StackError("REGISTRY_UNREACHABLE", `${what}: ${describeError(cause)}`, {
+    side: "registry",
+    retry: "after-backoff",
+    cause,
+  });
+}

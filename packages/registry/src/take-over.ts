@@ -1,0 +1,41 @@
+import { decodeInstance, type Instance, type InstanceRecord, type NodeEntry } from "@smartstack/core";
+import { type Held, instancePath, placeOf } from "./contents.ts";
+import { documentOf } from "./session.ts";
+
+export interface Write {
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * What a nerve has to write to own its node's entries: all it wants to restore, and all that an earlier run of it left
+ * behind, now under its own boot. What lies there already, on the same hold, is left alone.
+ */
+export function takeOver(
+  owner: NodeEntry,
+  restore: readonly InstanceRecord[],
+  present: Iterable<readonly [path: string, held: Held]>,
+  hold: string | undefined,
+): Write[] {
+  const found = new Map(present);
+  const wanted = new Map<string, string>();
+  for (const [path, held] of found) {
+    const leftover = placeOf(path)?.kind === "instance" ? ownedBy(owner.node, held.text) : undefined;
+    if (leftover !== undefined) wanted.set(path, documentOf(leftover, owner));
+  }
+  for (const record of restore) wanted.set(instancePath(record.service, record.id), documentOf(record.instance, owner));
+  return [...wanted].flatMap(([path, text]) => {
+    const there = found.get(path);
+    return there?.text === text && there.hold === hold ? [] : [{ path, text }];
+  });
+}
+
+function ownedBy(node: string, text: string): Instance | undefined {
+  try {
+    const instance = decodeInstance(text);
+    return instance.node === node ? instance : undefined;
+  } catch {
+    // Not a document of anybody's; readers count it, nobody owns it.
+    return undefined;
+  }
+}

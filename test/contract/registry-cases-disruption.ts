@@ -1,0 +1,196 @@
+import { strict as assert } from "node:assert";
+import { encodeInstance } from "@smartstack/core";
+import { until } from "@smartstack/core/testing";
+import {
+  announced,
+  type CaseContext,
+  followed,
+  idsOf,
+  NEVER,
+  owner,
+  type RegistryCase,
+  record,
+  records,
+} from "./registry-case.ts";
+import type { ServerControl } from "./registry-harness.ts";
+
+const OWNER_KILLED = "an owner killed with -9 is gone in time, as one batch";
+const SERVER_RESTART = "a server restart ends in a reset with the truth";
+const MISSED = "what changed during an outage arrives with a reset";
+const FROZEN = "a frozen server is noticed, and the thawed one is used again";
+const CLOSE_FROZEN = "close ends within 2 s of a frozen server";
+const BEFORE_SERVER = "works when it was opened before its server";
+
+async function killedOwnerGoesAtOnce(context: CaseContext): Promise<void> {
+  const { bench, goneMs } = context;
+  const follower = followed(context, await context.open(), "web");
+  const process = await (bench.owner ?? assert.fail("no owner process"))("node-k", "web", 20);
+  context.defer(() => process.kill());
+  await until(() => follower.names().length === 20 && follower.state().nodes.has("node-k"), { what: "announced" });
+  process.kill();
+  const killedMs = performance.now();
+  await until(() => follower.names().length === 0, { what: "gone", timeoutMs: goneMs + 5_000, everyMs: 10 });
+  const tookMs = performance.now() - killedMs;
+  assert.ok(tookMs <= goneMs, `gone after ${Math.round(tookMs)} ms, allowed ${goneMs}`);
+  const after = follower.history.findIndex((state) => state.instances.size === 20 && state.nodes.has("node-k"));
+  const torn = follower.history
+    .slice(after)
+    .filter((state) => state.nodes.has("node-k") !== (state.instances.size === 20));
+  assert.equal(torn.length, 0, "instances and node entry must vanish in one batch");
+}
+
+async function restartEndsInTruth(context: CaseContext): Promise<void> {
+  const { waitMs: timeoutMs } = context;
+  const server = serverOf(context);
+  const wanted = records("web", 4);
+  const nerve = announced(context, await context.open(), owner("node-a", "b1"), () => wanted);
+  const watching = await context.open();
+  const follower = followed(context, watching, "web");
+  await until(() => follower.names().length === 4 && follower.state().nodes.size === 1, {
+    what: "announced",
+    timeoutMs,
+  });
+  const before = follower.resets();
+  await server.kill();
+  await until(() => !watching.status().connected && nerve.session()?.lost.aborted, { what: "noticed", timeoutMs });
+  assert.equal(follower.names().length, 4, "an outage removes nothing");
+  wanted.push(record("web", "new", 9_000));
+  await server.start();
+  await until(() => follower.resets() > before && follower.names().includes("new"), {
+    what: "the truth",
+    timeoutMs: timeoutMs + 5_000,
+  });
+  assert.deepEqual(follower.names(), idsOf(wanted));
+  await nerve.session()?.put(record("web", "later", 9_001));
+  await until(() => follower.names().includes("later"), { what: "watched again", timeoutMs });
+  assert.ok(watching.status().connected);
+}
+
+async function outageChangesArrive(context: CaseContext): Promise<void> {
+  const { bench, waitMs: timeoutMs } = context;
+  const server = serverOf(context);
+  const [gone, kept, moved] = ["web/gone", "web/kept", "web/moved"] as const;
+  for (const path of [gone, kept, moved]) await bench.foreign(path, encodeInstance({ host: "127.0.0.1", port: 80 }));
+  const follower = followed(context, await context.open(), "web");
+  await until(() => follower.names().length === 3, { what: "there", timeoutMs });
+  const before = follower.resets();
+  await server.kill();
+  const change = async (): Promise<void> => {
+    await bench.foreign(gone, undefined);
+    await bench.foreign(moved, encodeInstance({ host: "127.0.0.1", port: 81 }));
+    await bench.foreign("web/new", encodeInstance({ host: "127.0.0.1", port: 82 }));
+  };
+  if (server.changesWhileAway === true) await change();
+  await server.start();
+  if (server.changesWhileAway !== true) await change();
+  await until(() => follower.names().join() === "kept,moved,new" && follower.resets() > before, {
+    what: "the truth",
+    timeoutMs: timeoutMs + 5_000,
+  });
+  assert.equal(follower.state().instances.get("moved")?.port, 81);
+}
+
+async function frozenIsNoticed(context: CaseContext): Promise<void> {
+  const { waitMs: timeoutMs } = context;
+  const server = serverOf(context);
+  const wanted = records("web", 4);
+  const nerve = announced(context, await context.open(), owner("node-a", "b1"), () => wanted);
+  const watching = await context.open();
+  const follower = followed(context, watching, "web");
+  await until(() => follower.names().length === 4 && follower.state().nodes.size === 1, {
+    what: "announced",
+    timeoutMs,
+  });
+  const before = follower.resets();
+  await (server.freeze ?? assert.fail("cannot freeze"))();
+  try {
+    await until(() => !watching.status().connected, { what: "the watcher notices", timeoutMs: 6_000 });
+    await until(() => nerve.session()?.lost.aborted, { what: "the owner notices", timeoutMs: 6_000 });
+    const put = nerve.session()?.put(record("web", "x", 1)) ?? assert.fail();
+    await assert.rejects(put);
+    assert.equal(follower.names().length, 4, "a frozen registry removes nothing");
+  } finally {
+    await server.thaw?.();
+  }
+  const back = () => follower.resets() > before && follower.names().length === 4 && follower.state().nodes.size === 1;
+  await until(back, { what: "the truth", timeoutMs: timeoutMs + 5_000 });
+  await until(() => nerve.session()?.lost.aborted === false, { what: "announced again", timeoutMs });
+  await until(
+    () =>
+      nerve
+        .session()
+        ?.put(record("web", "later", 9_001))
+        .then(() => true),
+    { what: "writes", timeoutMs },
+  );
+  await until(() => follower.names().includes("later"), { what: "watched again", timeoutMs });
+}
+
+async function closesDespiteFreeze(context: CaseContext): Promise<void> {
+  const server = serverOf(context);
+  const registry = await context.open();
+  const session = await registry.announce(owner("node-a", "b1"), records("web", 2), NEVER);
+  const follower = followed(context, registry, "web");
+  await until(() => follower.names().length === 2, { what: "announced" });
+  await (server.freeze ?? assert.fail("cannot freeze"))();
+  try {
+    const pending = session.put(record("web", "stuck", 1)).then(
+      () => "wrote",
+      () => "refused",
+    );
+    const beforeMs = performance.now();
+    await registry.close();
+    const tookMs = performance.now() - beforeMs;
+    assert.ok(tookMs < 2_000, `close took ${Math.round(tookMs)} ms`);
+    assert.equal(await pending, "refused");
+    const withdrawMs = performance.now();
+    await session.close("withdraw");
+    assert.ok(performance.now() - withdrawMs < 3_500, "withdraw gives up after 3 s");
+  } finally {
+    await server.thaw?.();
+  }
+}
+
+async function worksBeforeItsServer(context: CaseContext): Promise<void> {
+  const { waitMs: timeoutMs } = context;
+  const server = serverOf(context);
+  await server.kill();
+  let started = false;
+  try {
+    const registry = await context.open();
+    const follower = followed(context, registry, "web");
+    const nerve = announced(context, registry, owner("node-a", "b1"), () => records("web", 2));
+    const inVain = registry.announce(owner("node-z", "b1"), [], NEVER);
+    await assert.rejects(inVain);
+    assert.equal(follower.batches.length, 0);
+    assert.ok(!registry.status().connected && registry.status().lastError !== undefined);
+    await server.start();
+    started = true;
+    await until(() => nerve.session() && follower.names().length === 2, {
+      what: "works once the server is there",
+      timeoutMs: timeoutMs + 5_000,
+    });
+  } finally {
+    if (!started) await server.start();
+  }
+}
+
+function serverOf({ bench }: CaseContext): ServerControl {
+  return bench.server ?? assert.fail("no server to disturb");
+}
+
+export const disruptionCases: readonly RegistryCase[] = [
+  { name: OWNER_KILLED, run: killedOwnerGoesAtOnce },
+  { name: SERVER_RESTART, run: restartEndsInTruth },
+  { name: MISSED, run: outageChangesArrive },
+  { name: FROZEN, run: frozenIsNoticed },
+  { name: CLOSE_FROZEN, run: closesDespiteFreeze },
+  { name: BEFORE_SERVER, run: worksBeforeItsServer },
+];
+
+/** The cases that need a process, or a server that can go away. */
+export const NEEDS = {
+  ownerProcess: [OWNER_KILLED],
+  server: [SERVER_RESTART, MISSED, BEFORE_SERVER],
+  freeze: [FROZEN, CLOSE_FROZEN],
+} as const;
