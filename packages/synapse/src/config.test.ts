@@ -1,0 +1,128 @@
+import { loadConfig } from "@smartstack/core";
+import { DEFAULT_CHECK, DEFAULT_TIMEOUTS } from "@smartstack/proxy";
+import { describe, expect, it } from "vitest";
+import { type SynapseConfig, synapseConfig } from "./config.ts";
+import { discoveredNames } from "./discover.ts";
+
+function load(text: string): { value: SynapseConfig; warnings: readonly string[] } {
+  return loadConfig({ file: "synapse.yaml", text, env: {} }, synapseConfig);
+}
+
+function service(body: string): NonNullable<SynapseConfig["services"][string]> {
+  const web = load(`services:\n  web:\n${body.replace(/^/gm, "    ")}\n`).value.services.web;
+  if (web === undefined) throw new Error("no service");
+  return web;
+}
+
+describe("synapseConfig", () => {
+  it("has the documented defaults", () => {
+    expect(load("").value).toEqual({
+      services: {},
+      listen_ports: { from: 1_024, to: 65_535 },
+      hold: 300_000,
+      shutdown_grace: 8_000,
+      stop_accepting: "after_drain",
+      workers: 1,
+    });
+  });
+
+  it("reads off and lists for discover", () => {
+    expect(load("discover: off").value.discover).toEqual([]);
+    expect(load('discover: "*"').value.discover).toEqual(["*"]);
+    expect(load("discover: [web, api-*]").value.discover).toEqual(["web", "api-*"]);
+  });
+
+  it("reads off and a folder for cache", () => {
+    expect(load("cache: off").value.cache).toBeUndefined();
+    expect(load("cache: /var/lib/smartstack").value.cache).toBe("/var/lib/smartstack");
+  });
+
+  it.each([
+    ["[127.0.0.1:3000]", [{ host: "127.0.0.1", port: 3_000 }]],
+    ['["[::1]:3000"]', [{ host: "::1", port: 3_000 }]],
+    [
+      "3000",
+      [
+        { host: "127.0.0.1", port: 3_000 },
+        { host: "::1", port: 3_000 },
+      ],
+    ],
+    [
+      "localhost:3000",
+      [
+        { host: "127.0.0.1", port: 3_000 },
+        { host: "::1", port: 3_000 },
+      ],
+    ],
+    ["[unix:/run/web.sock]", [{ path: "/run/web.sock" }]],
+  ])("reads listen: %s", (text, expected) => {
+    expect(service(`proxy: {listen: ${text}}`).proxy.listen).toEqual(expected);
+  });
+
+  it.each(["web.example:3000", "127.0.0.1", "127.0.0.1:70000", "[127.0.0.1]:80", "unix:"])(
+    "refuses listen: %s with what was expected",
+    (text) => {
+      expect(() => service(`proxy: {listen: ["${text}"]}`)).toThrow(/synapse.yaml:3:\d+: .*expected "127.0.0.1:3000"/);
+    },
+  );
+
+  it("reads a whole service", () => {
+    const web = service(
+      [
+        "discovery: {method: base}",
+        "default_servers: [{name: a, host: 10.0.0.1, port: 80}]",
+        "proxy:",
+        "  listen: [127.0.0.1:3000]",
+        "  mode: http",
+        "  balance: least_conn",
+        "  check: {type: http, when: always, interval: 500ms, path: /ping}",
+        "  timeouts: {connect: 250ms, server: 2}",
+        "  host: backend",
+      ].join("\n"),
+    );
+    expect(web).toEqual({
+      discovery: { method: "base" },
+      default_servers: [{ name: "a", host: "10.0.0.1", port: 80, weight: 1 }],
+      proxy: {
+        listen: [{ host: "127.0.0.1", port: 3_000 }],
+        mode: "http",
+        balance: "least_conn",
+        check: { ...DEFAULT_CHECK, type: "http", when: "always", intervalMs: 500, path: "/ping" },
+        timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 250, serverMs: 2_000 },
+        host: "backend",
+      },
+    });
+  });
+
+  it("takes any registry as a method, with the registry's own keys", () => {
+    expect(service("{}").discovery).toEqual({ method: "registry" });
+    expect(service("discovery: {method: memory}").discovery).toEqual({ method: "own", registry: { type: "memory" } });
+  });
+
+  it("warns of unknown keys with a did-you-mean", () => {
+    expect(load("services: {web: {proxy: {lisen: [3000]}}}").warnings[0]).toMatch(
+      /unknown key lisen.*did you mean listen\?/,
+    );
+  });
+
+  it.each([
+    ["services: {'-web': {}}", /service name "-web" must be/],
+    ["services: {web: {discovery: {method: carrier_pigeon}}}", /method/],
+    ["services: {web: {proxy: {balance: fastest}}}", /round_robin/],
+    ["listen_ports: 80-20", /range of ports/],
+    ["hold: soon", /expected a time/],
+    ["workers: 2", /workers: expected 1/],
+  ])("refuses %s", (text, expected) => {
+    expect(() => load(text)).toThrow(expected);
+  });
+});
+
+describe("discoveredNames", () => {
+  it("takes globs literally but for * and ?", () => {
+    const names = ["web", "web.v2", "api-1", "api-12", "webXv2"];
+    expect(discoveredNames(["*"], names)).toEqual([...names].sort());
+    expect(discoveredNames(["web.v2"], names)).toEqual(["web.v2"]);
+    expect(discoveredNames(["api-?", "web"], names)).toEqual(["api-1", "web"]);
+    expect(discoveredNames([], names)).toEqual([]);
+  });
+});

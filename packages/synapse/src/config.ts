@@ -1,0 +1,142 @@
+import { duration, port, serviceNameProblem } from "@smartstack/core";
+import { type CheckSpec, DEFAULT_CHECK, DEFAULT_TIMEOUTS, type TimeoutSpec } from "@smartstack/proxy";
+import { z } from "zod";
+import { discovery } from "./discovery-config.ts";
+import { listen } from "./listen.ts";
+
+/** What discovered services may ask for, both ends included. */
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+export type DefaultServer = z.output<typeof defaultServer>;
+export type ServiceConfig = z.output<typeof service>;
+export type SynapseConfig = z.output<typeof synapseConfig>;
+export type ProxySettings = z.output<typeof proxySettings>;
+
+/** YAML 1.1 reads a bare off as false; the loader hands the source text on. */
+const OFF = /^(off|no|false)$/i;
+
+const weight = z.int().min(0).max(256);
+
+const defaultServer = z.strictObject({
+  /** For people; the backend's id is its address. */
+  name: z.string().optional(),
+  host: z.string().min(1),
+  port,
+  weight: weight.default(1),
+});
+
+const check = z
+  .strictObject({
+    type: z.enum(["tcp", "http"]).default(DEFAULT_CHECK.type),
+    when: z.enum(["on_doubt", "always", "off"]).default(DEFAULT_CHECK.when),
+    interval: duration({ minMs: 100 }).default(DEFAULT_CHECK.intervalMs),
+    timeout: duration({ minMs: 10 }).default(DEFAULT_CHECK.timeoutMs),
+    rise: z.int().min(1).max(100).default(DEFAULT_CHECK.rise),
+    fall: z.int().min(1).max(100).default(DEFAULT_CHECK.fall),
+    path: z
+      .string()
+      .startsWith("/")
+      .regex(/^[\x21-\x7e]+$/, "expected a path without spaces")
+      .optional(),
+  })
+  .transform(
+    (value): CheckSpec => ({
+      type: value.type,
+      when: value.when,
+      intervalMs: value.interval,
+      timeoutMs: value.timeout,
+      rise: value.rise,
+      fall: value.fall,
+      ...(value.type === "http" ? { path: value.path ?? "/" } : {}),
+    }),
+  );
+
+const timeouts = z
+  .strictObject({
+    connect: duration({ minMs: 1 }).default(DEFAULT_TIMEOUTS.connectMs),
+    client_head: duration().default(DEFAULT_TIMEOUTS.clientHeadMs),
+    keep_alive: duration().default(DEFAULT_TIMEOUTS.keepAliveMs),
+    server: duration().default(DEFAULT_TIMEOUTS.serverMs),
+    tunnel: duration().default(DEFAULT_TIMEOUTS.tunnelMs),
+    tcp_idle: duration().default(DEFAULT_TIMEOUTS.tcpIdleMs),
+    drain: duration().default(DEFAULT_TIMEOUTS.drainMs),
+  })
+  .transform(
+    (value): TimeoutSpec => ({
+      connectMs: value.connect,
+      clientHeadMs: value.client_head,
+      keepAliveMs: value.keep_alive,
+      serverMs: value.server,
+      tunnelMs: value.tunnel,
+      tcpIdleMs: value.tcp_idle,
+      drainMs: value.drain,
+    }),
+  );
+
+const host = z
+  .string()
+  .regex(/^[A-Za-z0-9._:[\]-]{1,255}$/, 'expected "keep", "backend" or a host name')
+  .transform((value) => (value === "keep" || value === "backend" ? (value as "keep" | "backend") : { name: value }));
+
+const proxySettings = z.strictObject({
+  /** Absent: the port that the service's instances publish, on loopback. */
+  listen: listen.optional(),
+  /** Absent: what most instances say, else tcp. */
+  mode: z.enum(["http", "tcp"]).optional(),
+  balance: z.enum(["round_robin", "least_conn"]).default("round_robin"),
+  check: check.prefault({}),
+  timeouts: timeouts.prefault({}),
+  host: host.prefault("keep"),
+});
+
+const service = z.strictObject({
+  discovery: discovery.prefault({ method: "registry" }),
+  default_servers: z.array(defaultServer).max(1_000).default([]),
+  proxy: proxySettings.prefault({}),
+});
+
+const services = z.record(z.string(), service).superRefine((value, context) => {
+  for (const name of Object.keys(value)) {
+    const problem = serviceNameProblem(name);
+    if (problem !== undefined) context.addIssue({ code: "custom", path: [name], message: problem });
+  }
+});
+
+const portRange = z.string().transform((text, context): PortRange => {
+  const match = /^\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?$/.exec(text);
+  const from = Number(match?.[1]);
+  const to = Number(match?.[2] ?? match?.[1]);
+  if (match !== null && from >= 1 && from <= to && to <= 65_535) return { from, to };
+  context.addIssue({ code: "custom", message: 'expected a port or a range of ports, such as "1024-65535"' });
+  return z.NEVER;
+});
+
+/** Globs over service names: `*` is any run of characters, `?` one. Empty = nothing is discovered. */
+const discover = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value): readonly string[] => (typeof value === "string" ? (OFF.test(value) ? [] : [value]) : value));
+
+/** Synapse's own keys; times come out in milliseconds. */
+export const synapseConfig = z.strictObject({
+  services: services.default({}),
+  /** Absent: what the command that reads it prefers. */
+  discover: discover.optional(),
+  listen_ports: portRange.prefault("1024-65535"),
+  /** A folder for the last view. */
+  cache: z
+    .string()
+    .min(1)
+    .transform((value) => (OFF.test(value) ? undefined : value))
+    .optional(),
+  hold: duration({ minMs: 1_000 }).default(300_000),
+  shutdown_grace: duration().default(8_000),
+  /** `at_once` refuses new connections as soon as the stop begins; `after_drain` serves them until the end. */
+  stop_accepting: z.enum(["after_drain", "at_once"]).default("after_drain"),
+  workers: z.literal(1).default(1),
+});
+
+/** How a service is proxied that no config file names. */
+export const DISCOVERED: ProxySettings = proxySettings.parse({});
