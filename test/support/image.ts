@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { onProcessEnd } from "./children.ts";
 import { command } from "./command.ts";
 import { ETCD_IMAGE, NODE_IMAGE, SMARTSTACK_IMAGE, WEB_IMAGE } from "./container.ts";
 import type { Engine } from "./docker.ts";
@@ -74,6 +75,8 @@ async function npmRegistry(): Promise<string> {
 
 async function importImage(engine: Engine, contents: ImageContents): Promise<void> {
   const stage = mkdtempSync(path.join(tmpdir(), "smartstack-image-"));
+  const remove = (): void => rmSync(stage, { recursive: true, force: true });
+  const forget = onProcessEnd(remove);
   try {
     layOut(path.join(stage, "root"), contents);
     const copied = [BUSYBOX, ...contents.programs].flatMap((program) => [program, ...sharedLibraries(program)]);
@@ -85,7 +88,8 @@ async function importImage(engine: Engine, contents: ImageContents): Promise<voi
     const changes = [`ENV PATH=/usr/local/bin:/usr/bin:/bin`, ...(contents.changes ?? [])];
     await engine.docker("import", ...changes.flatMap((change) => ["--change", change]), tar, contents.tag);
   } finally {
-    rmSync(stage, { recursive: true, force: true });
+    forget();
+    remove();
   }
 }
 
