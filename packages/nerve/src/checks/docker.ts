@@ -1,0 +1,15 @@
+import type { CheckKind } from "./check.ts";
+
+/**
+ * The engine's own HEALTHCHECK. Runs when the engine says something new, not by time. An engine calls a container
+ * unhealthy from a pause until its next probe after the unpause (measured on 20.10), so does this.
+ */
+export const docker: CheckKind = {
+  active: false,
+  inConfig: false,
+  probe: ({ engineHealth }) =>
+    Promise.resolve({
+      passed: engineHealth === "healthy",
+      reason: engineHealth === undefined ? "the container has no HEALTHCHECK" : `Docker says ${engineHealth}`,
+    }),
+};

@@ -1,0 +1,86 @@
+import type { Clock } from "@smartstack/core";
+import type { ContainerFacts } from "./containers.ts";
+import {
+  afterEvent,
+  afterInspect,
+  type ContainerEvent,
+  LIFECYCLE_START,
+  type Lifecycle,
+  outReason,
+} from "./lifecycle.ts";
+
+/** Everything known of one container. */
+export interface Tracked {
+  readonly id: string;
+  /** Undefined until the first inspect. */
+  readonly facts: ContainerFacts | undefined;
+  readonly lifecycle: Lifecycle;
+  /** Monotonic: when the request began whose answer `facts` are; when the last event came. */
+  readonly factsMs: number;
+  readonly eventMs: number;
+  /** The last inspect failed; what is known may be old. */
+  readonly problem: string | undefined;
+}
+
+export interface ContainerTable {
+  all(): ReadonlyMap<string, Tracked>;
+  /** It exists; nothing more is known. */
+  add(id: string): void;
+  event(event: ContainerEvent): void;
+  /** `beganMs`: when the request was sent. Answers that are older than what is known change nothing. */
+  facts(facts: ContainerFacts, beganMs: number): void;
+  problem(id: string, problem: string): void;
+  remove(id: string): void;
+}
+
+/** The containers by full id; the rules are in lifecycle.ts. `onChange` is called after each change of one. */
+export function containerTable(clock: Clock, onChange: (id: string) => void): ContainerTable {
+  const table = new Map<string, Tracked>();
+  const fresh = (id: string): Tracked => ({
+    id,
+    facts: undefined,
+    lifecycle: LIFECYCLE_START,
+    factsMs: Number.NEGATIVE_INFINITY,
+    eventMs: Number.NEGATIVE_INFINITY,
+    problem: undefined,
+  });
+  const change = (id: string, update: (now: Tracked) => Tracked): void => {
+    table.set(id, update(table.get(id) ?? fresh(id)));
+    onChange(id);
+  };
+  return {
+    all: () => table,
+    add(id) {
+      if (!table.has(id)) table.set(id, fresh(id));
+    },
+    event(event) {
+      const nowMs = clock.monotonic();
+      change(event.container, (now) => ({
+        ...now,
+        lifecycle: afterEvent(now.lifecycle, event, now.facts, nowMs),
+        eventMs: nowMs,
+      }));
+    },
+    facts(facts, beganMs) {
+      if ((table.get(facts.id)?.factsMs ?? Number.NEGATIVE_INFINITY) > beganMs) return;
+      change(facts.id, (now) => ({
+        ...now,
+        facts,
+        factsMs: beganMs,
+        problem: undefined,
+        lifecycle: afterInspect(now.lifecycle, facts, beganMs),
+      }));
+    },
+    problem: (id, problem) => change(id, (now) => ({ ...now, problem })),
+    remove(id) {
+      if (table.delete(id)) onChange(id);
+    },
+  };
+}
+
+/** Why it is not offered, or undefined when it may be. */
+export function whyOut(tracked: Tracked): string | undefined {
+  if (tracked.facts === undefined)
+    return tracked.lifecycle.phase === "in" ? "not inspected yet" : tracked.lifecycle.reason;
+  return outReason(tracked.lifecycle, tracked.facts);
+}

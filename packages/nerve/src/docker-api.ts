@@ -1,0 +1,203 @@
+import type { Readable } from "node:stream";
+import { type Clock, describeError, isStackError, StackError, withDeadline } from "@smartstack/core";
+import type Docker from "dockerode";
+import type { InspectJson } from "./containers.ts";
+import { CONTAINER_ACTIONS, type ContainerEvent, NETWORK_ACTIONS } from "./lifecycle.ts";
+import { lineFramer } from "./ndjson.ts";
+
+/** Every answer of the engine must come within this. */
+const CALL_MS = 5_000;
+
+/** The parts of one element of `GET /containers/json` that are read here. */
+export interface ContainerSummary {
+  readonly Id: string;
+  readonly Names?: readonly string[] | null;
+  readonly Image?: string;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+  /** running, paused, restarting, exited, created, dead. */
+  readonly State?: string;
+  /** For people, and the only place of a list that tells the health: `Up 5 minutes (healthy)`. */
+  readonly Status?: string;
+  readonly NetworkSettings?: {
+    readonly Networks?: Readonly<
+      Record<string, { readonly NetworkID?: string; readonly IPAddress?: string } | null>
+    > | null;
+  } | null;
+}
+
+export interface EngineInfo {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** The engine, GET only. Every promise settles within 5 s. @throws StackError DOCKER_UNREACHABLE or DOCKER_FAILED. */
+export interface DockerApi {
+  /** Where, for people: /var/run/docker.sock or host:port. */
+  readonly target: string;
+  info(): Promise<EngineInfo>;
+  ping(): Promise<void>;
+  /** All containers, also those that do not run. */
+  list(labels: readonly string[]): Promise<readonly ContainerSummary[]>;
+  /** Undefined when there is no such container any more. */
+  inspect(id: string): Promise<InspectJson | undefined>;
+  /** Resolves once the engine has taken the subscription; `onEvent` is called until `closed` settles. It always rejects. */
+  events(onEvent: (event: ContainerEvent) => void, signal: AbortSignal): Promise<{ readonly closed: Promise<never> }>;
+}
+
+/** Opens nothing yet. `host` as in configuration: unix:///path or tcp://host:port. */
+export async function dockerApi(host: string, clock: Clock): Promise<DockerApi> {
+  // Loaded only by who watches Docker.
+  const { default: Client } = await import("dockerode");
+  const target = host.replace(/^(unix|tcp):\/\//, "");
+  // Separate clients: the library's timeout also kills an event stream that is merely quiet.
+  const calls = new Client(clientOptions(host, CALL_MS));
+  const streams = new Client(clientOptions(host, 0));
+  const call = async <T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const abort = new AbortController();
+    try {
+      return await withDeadline(work(abort.signal), { clock, ms: CALL_MS, what: `docker ${what}`, side: "docker" });
+    } catch (error) {
+      abort.abort();
+      throw dockerError(target, what, error);
+    }
+  };
+  return {
+    target,
+    info: () =>
+      call("info", async () => {
+        const info = (await calls.info()) as { readonly ID?: string; readonly Name?: string };
+        return { id: info.ID ?? "", name: info.Name ?? "" };
+      }),
+    ping: () => call("ping", async () => void (await calls.ping())),
+    list: (labels) =>
+      call("list", async (abortSignal) => {
+        const filters = labels.length === 0 ? {} : { label: [...labels] };
+        const found: unknown = await calls.listContainers({ all: true, filters, abortSignal });
+        if (!Array.isArray(found)) throw new Error("the list of containers is not a list");
+        return found as ContainerSummary[];
+      }),
+    inspect: (id) =>
+      call("inspect", async (abortSignal) => {
+        try {
+          return (await calls.getContainer(id).inspect({ abortSignal })) as unknown as InspectJson;
+        } catch (error) {
+          if (statusOf(error) === 404) return undefined;
+          throw error;
+        }
+      }),
+    events: (onEvent, signal) =>
+      call("events", async (abortSignal) => {
+        const filters = {
+          type: ["container" as const, "network" as const],
+          event: [...CONTAINER_ACTIONS, ...NETWORK_ACTIONS],
+        };
+        const stream: NodeJS.ReadableStream = await streams.getEvents({ filters, abortSignal });
+        return { closed: readEvents(stream as Readable, onEvent, signal, target) };
+      }),
+  };
+}
+
+// The library mixes what it is given with DOCKER_HOST, DOCKER_CLIENT_TIMEOUT and others of the environment: say everything.
+function clientOptions(host: string, timeout: number): Docker.DockerOptions {
+  const common = { protocol: "http" as const, timeout, ca: undefined, cert: undefined, key: undefined };
+  const place = host.startsWith("unix://")
+    ? { socketPath: host.slice("unix://".length), host: undefined, port: undefined }
+    : { socketPath: undefined, host: new URL(host).hostname, port: new URL(host).port || "2375", pathPrefix: "/" };
+  return { ...common, ...place } as unknown as Docker.DockerOptions;
+}
+
+/**
+ * Reads until the stream ends, however it ends: a stopped engine ends it silently, a killed one with an error. `close`
+ * comes in every case.
+ */
+function readEvents(
+  stream: Readable,
+  onEvent: (event: ContainerEvent) => void,
+  signal: AbortSignal,
+  target: string,
+): Promise<never> {
+  const framer = lineFramer();
+  let failure: unknown;
+  const abort = (): void => void stream.destroy();
+  const closed = new Promise<never>((_, reject) => {
+    stream.on("data", (chunk: Buffer) => {
+      try {
+        for (const line of framer.push(chunk)) {
+          const event = parseEvent(line);
+          if (event !== undefined) onEvent(event);
+        }
+      } catch (error) {
+        failure ??= error;
+        stream.destroy();
+      }
+    });
+    stream.on("error", (error) => {
+      failure ??= error;
+    });
+    stream.on("close", () => {
+      signal.removeEventListener("abort", abort);
+      reject(dockerError(target, "events", failure ?? new Error("the engine ended the event stream")));
+    });
+  });
+  // Whoever waits for it sees the rejection; while nobody does yet it must not count as unhandled.
+  closed.catch(() => undefined);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  return closed;
+}
+
+interface EventJson {
+  readonly Type?: string;
+  readonly Action?: string;
+  readonly Actor?: { readonly ID?: string; readonly Attributes?: Readonly<Record<string, string>> };
+}
+
+/** One line of `/events`; undefined when it is none of ours or does not parse. Pure. */
+export function parseEvent(line: string): ContainerEvent | undefined {
+  let json: EventJson | null;
+  try {
+    json = JSON.parse(line) as EventJson | null;
+  } catch {
+    // A line that makes no sense costs nothing that the reconcile does not give back.
+    return undefined;
+  }
+  const attributes = json?.Actor?.Attributes ?? {};
+  // `health_status: healthy` carries its verdict behind a colon.
+  const action = (json?.Action ?? "").split(":")[0];
+  const network = json?.Type === "network";
+  const actions: readonly string[] = network ? NETWORK_ACTIONS : CONTAINER_ACTIONS;
+  const container = network ? attributes.container : json?.Actor?.ID;
+  if (action === undefined || !actions.includes(action) || container === undefined || container === "")
+    return undefined;
+  const signal = attributes.signal === undefined ? undefined : Number(attributes.signal);
+  const labels = network ? undefined : attributes;
+  return { container, action: action as ContainerEvent["action"], signal, labels };
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { statusCode?: number } | undefined)?.statusCode;
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: "no such socket; start Docker, or set docker.host",
+  ECONNREFUSED: "nobody listens; start Docker, or set docker.host",
+  EACCES: "permission denied; add your user to group docker, or set docker.host",
+};
+
+/** Says which socket was tried and what to do. */
+function dockerError(target: string, what: string, cause: unknown): StackError {
+  if (isStackError(cause) && cause.code !== "DEADLINE") return cause;
+  const status = statusOf(cause);
+  if (status !== undefined) {
+    const text = `docker at ${target}: ${what} answered ${status}`;
+    return new StackError("DOCKER_FAILED", text, { side: "docker", retry: "after-backoff", cause });
+  }
+  const code = (cause as { code?: string } | undefined)?.code ?? "";
+  const why = ADVICE[code] ?? describeError(cause);
+  return new StackError("DOCKER_UNREACHABLE", `cannot reach ${target}: ${why}`, {
+    side: "docker",
+    retry: "after-backoff",
+    // The advice replaces the library's words for the well-known cases.
+    ...(code in ADVICE ? {} : { cause }),
+  });
+}

@@ -1,0 +1,170 @@
+import { type Clock, type EventBus, entryKey, type Random, type Readiness, withDeadline } from "@smartstack/core";
+import { formatAddress } from "./addresses.ts";
+import type { DockerConfig, NerveConfig } from "./config.ts";
+import { type Tracked, whyOut } from "./container-table.ts";
+import type { ContainerFacts } from "./containers.ts";
+import { dockerApi, type EngineInfo } from "./docker-api.ts";
+import { localSubnets, ownContainerHints, sourceAddressTo } from "./local-network.ts";
+import { containerOffers, type HostPolicy, type OffersVerdict } from "./offers.ts";
+import type { Reach } from "./reach.ts";
+import type { Registrations } from "./registrations.ts";
+import { type ContainerWatch, watchContainers } from "./watch-containers.ts";
+
+const ROUTE_MS = 2_000;
+
+export interface DockerSourceDeps {
+  readonly docker: DockerConfig;
+  readonly nerve: () => NerveConfig;
+  readonly shared: boolean;
+  readonly registryHosts: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventBus;
+  readonly registrations: Registrations;
+  readonly onEngine: (info: EngineInfo) => void;
+  /** The picture changed in a way that matters for what is kept in the registry. */
+  readonly onChange: () => void;
+}
+
+/** One container and what follows from it. */
+export interface Judged {
+  readonly tracked: Tracked;
+  /** Why it is not offered now whatever its labels say; undefined when it runs. */
+  readonly out: string | undefined;
+  readonly verdict: OffersVerdict;
+}
+
+/** Docker as a source of offers: the watch, and the rules applied to what it sees. */
+export interface DockerSource {
+  judged(): ReadonlyMap<string, Judged>;
+  /** By the first digits of its id. */
+  find(idStart: string): Tracked | undefined;
+  listed(): boolean;
+  readiness(): Readiness;
+  /** Applies the rules anew: the configuration changed. */
+  reapply(docker: DockerConfig): void;
+  stop(): void;
+}
+
+const NOTHING: OffersVerdict = { offers: [], refusals: [], warnings: [] };
+
+export function dockerSource(deps: DockerSourceDeps): DockerSource {
+  const { clock, random, events, registrations } = deps;
+  const judged = new Map<string, Judged>();
+  let docker = deps.docker;
+  let own: ContainerFacts | undefined;
+  let sourceAddress: string | undefined;
+
+  const hostPolicy = (): HostPolicy => ({
+    shared: deps.shared,
+    advertise: docker.advertise,
+    sourceAddress,
+    reach: reachOf(own),
+  });
+  const apply = (id: string): void => {
+    const tracked = watch.containers().get(id);
+    const before = judged.get(id);
+    if (tracked === undefined) {
+      judged.delete(id);
+      registrations.sync(id, []);
+    } else {
+      const out = whyOut(tracked);
+      const { facts } = tracked;
+      const verdict = facts === undefined ? NOTHING : containerOffers(facts, docker, deps.nerve().check, hostPolicy());
+      judged.set(id, { tracked, out, verdict });
+      // Labels of a container that does not run are no news yet.
+      if (out === undefined)
+        tellNews(events, nameOf(tracked), before?.out === undefined ? before?.verdict : undefined, verdict);
+      registrations.sync(id, out === undefined ? verdict.offers : []);
+      registrations.kick(id);
+    }
+    deps.onChange();
+  };
+  const applyAll = (): void => {
+    for (const id of [...watch.containers().keys()]) apply(id);
+  };
+  const refreshRoute = async (): Promise<void> => {
+    if (!deps.shared || docker.advertise !== undefined) return;
+    const found = await routeSource(deps.registryHosts, clock);
+    // A route that is away for a moment moves nobody.
+    if (found === undefined || found === sourceAddress) return;
+    sourceAddress = found;
+    applyAll();
+  };
+
+  const watch: ContainerWatch = watchContainers({
+    config: docker,
+    reconcileMs: () => deps.nerve().reconcile,
+    openApi: () => dockerApi(deps.docker.host, clock),
+    ownHints: ownContainerHints(),
+    clock,
+    random,
+    events,
+    onEngine: (info, container) => {
+      own = container;
+      deps.onEngine(info);
+    },
+    onChange: apply,
+    onListed: () => {
+      void refreshRoute();
+      deps.onChange();
+    },
+  });
+
+  return {
+    judged: () => judged,
+    find: (idStart) => [...watch.containers().values()].find((tracked) => tracked.id.startsWith(idStart)),
+    listed: () => watch.listed(),
+    readiness: () => watch.readiness(),
+    reapply(next) {
+      docker = next;
+      applyAll();
+    },
+    stop: () => watch.stop(),
+  };
+}
+
+export function nameOf(tracked: Tracked): string {
+  return tracked.facts?.name || tracked.id.slice(0, 12);
+}
+
+function reachOf(own: ContainerFacts | undefined): Reach {
+  if (own === undefined || own.networkMode === "host") return { kind: "host", subnets: localSubnets() };
+  return { kind: "container", networks: new Set(own.networks.map((network) => network.id)) };
+}
+
+/** This machine's address on the route to the first registry host that has one. Never rejects. */
+async function routeSource(hosts: readonly string[], clock: Clock): Promise<string | undefined> {
+  for (const host of hosts) {
+    const what = `route to ${host}`;
+    const source = withDeadline(sourceAddressTo(host), { clock, ms: ROUTE_MS, what, side: "registry" });
+    const found = await source.catch(() => undefined);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** One event per thing that was not so before. */
+function tellNews(events: EventBus, container: string, before: OffersVerdict | undefined, now: OffersVerdict): void {
+  for (const reason of now.refusals) {
+    if (before?.refusals.includes(reason) !== true) events.publish("container.refused", { container, reason });
+  }
+  for (const warning of now.warnings) {
+    if (before?.warnings.includes(warning) !== true) events.publish("container.warned", { container, warning });
+  }
+  const known = new Set(before?.offers.map((offer) => newsKey(offer)));
+  for (const offer of now.offers) {
+    if (known.has(newsKey(offer))) continue;
+    const { service, id, instance } = offer;
+    events.publish("container.registered", {
+      container,
+      service,
+      id,
+      address: formatAddress(instance.host, instance.port),
+    });
+  }
+}
+
+function newsKey(offer: OffersVerdict["offers"][number]): string {
+  return `${entryKey(offer.service, offer.id)} ${formatAddress(offer.instance.host, offer.instance.port)}`;
+}

@@ -1,0 +1,71 @@
+import { didYouMean } from "@smartstack/core";
+import { type PortKey, parsePortKey, portText, samePort } from "./containers.ts";
+
+export const PREFIX = "smartstack.";
+
+/** Every key after `smartstack.` or `smartstack.<port>.`; `meta.<anything>` besides. */
+const KEYS = [
+  "service",
+  "port",
+  "listen",
+  "mode",
+  "check",
+  "check.interval",
+  "check.timeout",
+  "check.rise",
+  "check.fall",
+  "weight",
+  "network",
+  "address",
+  "zone",
+  "ignore",
+] as const;
+
+export type Key = (typeof KEYS)[number];
+
+/** Without the prefix. An empty value counts as absent, as in every other tool of this kind. */
+export function ownLabels(labels: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+  const own = new Map<string, string>();
+  for (const [key, value] of Object.entries(labels)) {
+    if (key.startsWith(PREFIX) && value.trim() !== "") own.set(key.slice(PREFIX.length), value.trim());
+  }
+  return own;
+}
+
+/** `80.check.interval` → port 80, key `check.interval`. */
+export function splitKey(key: string): { readonly port: PortKey | undefined; readonly key: string } {
+  const match = /^(\d{1,5}(?:\/(?:tcp|udp))?)\.(.+)$/.exec(key);
+  const port = match?.[1] === undefined ? undefined : parsePortKey(match[1]);
+  return port === undefined ? { port, key } : { port, key: match?.[2] ?? key };
+}
+
+function isKnown(key: string): boolean {
+  return (KEYS as readonly string[]).includes(key) || /^meta\../.test(key);
+}
+
+export function unknownKeys(own: ReadonlyMap<string, string>): string[] {
+  const warnings: string[] = [];
+  for (const whole of own.keys()) {
+    const { key } = splitKey(whole);
+    if (isKnown(key)) continue;
+    const near = didYouMean(key, KEYS);
+    const hint =
+      near === undefined ? "" : `, did you mean ${PREFIX}${whole.slice(0, whole.length - key.length)}${near}?`;
+    warnings.push(`unknown label ${PREFIX}${whole}${hint}`);
+  }
+  return warnings.sort();
+}
+
+export function idlePorts(own: ReadonlyMap<string, string>, wanted: readonly PortKey[]): string[] {
+  const idle = [...own.keys()].filter((whole) => {
+    const { port, key } = splitKey(whole);
+    return port !== undefined && isKnown(key) && !wanted.some((candidate) => samePort(candidate, port));
+  });
+  return idle.sort().map((whole) => `label ${PREFIX}${whole} has no effect: that port is not registered`);
+}
+
+/** Where a key may stand for a port, the most specific first. */
+export function perPortKeys(port: PortKey, key: string): readonly string[] {
+  const exact = `${portText(port)}.${key}`;
+  return port.protocol === "tcp" ? [exact, `${port.port}.${key}`, key] : [exact, key];
+}

@@ -1,0 +1,98 @@
+import type { ContainerFacts } from "./containers.ts";
+import { SIGKILL } from "./stop-signal.ts";
+
+/**
+ * Why a container is out although its last inspect says it runs: an event said so later than the inspect began.
+ * `leaving`: it was sent its stop signal, and serves nobody new whatever it still does.
+ */
+export type Lifecycle =
+  | { readonly phase: "in" }
+  | { readonly phase: "out"; readonly reason: string; readonly atMs: number }
+  | {
+      readonly phase: "leaving";
+      readonly reason: string;
+      readonly atMs: number;
+      /** Still running at this (monotonic) time means that it ignored the signal: it is announced again. */
+      readonly untilMs: number;
+      readonly startedAt: string;
+    };
+
+/** The actions of the engine's events that change what can be reached; nothing else is asked for. */
+export const CONTAINER_ACTIONS = [
+  "start",
+  "die",
+  "kill",
+  "pause",
+  "unpause",
+  "rename",
+  "destroy",
+  "health_status",
+] as const;
+export const NETWORK_ACTIONS = ["connect", "disconnect"] as const;
+
+export interface ContainerEvent {
+  readonly container: string;
+  /** `health_status` without what follows its colon. */
+  readonly action: (typeof CONTAINER_ACTIONS)[number] | (typeof NETWORK_ACTIONS)[number];
+  /** Of `kill`. */
+  readonly signal: number | undefined;
+  /** The container's labels, with name and image among them; network events carry none. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
+}
+
+export const LIFECYCLE_START: Lifecycle = { phase: "in" };
+
+/** How long after its stop timeout a container that ignored its stop signal is taken for alive. */
+const STILL_ALIVE_MS = 5_000;
+
+/**
+ * What an event alone decides, before any inspect. Pure. `facts` are those of the last inspect, if there was one.
+ * Docker emits `kill` for every signal sent: only the container's own stop signal, or 9, means that it goes.
+ */
+export function afterEvent(
+  now: Lifecycle,
+  event: ContainerEvent,
+  facts: Pick<ContainerFacts, "stopSignal" | "stopTimeoutMs" | "startedAt"> | undefined,
+  nowMs: number,
+): Lifecycle {
+  const stopSignal = facts?.stopSignal ?? 15;
+  switch (event.action) {
+    case "kill":
+      if (event.signal !== stopSignal && event.signal !== SIGKILL) return now;
+      return {
+        phase: "leaving",
+        reason: `sent signal ${event.signal}: it is stopping`,
+        atMs: nowMs,
+        untilMs: nowMs + (facts?.stopTimeoutMs ?? 10_000) + STILL_ALIVE_MS,
+        startedAt: facts?.startedAt ?? "",
+      };
+    case "die":
+    case "destroy":
+      return { phase: "out", reason: "its process has ended", atMs: nowMs };
+    case "pause":
+      return { phase: "out", reason: "paused", atMs: nowMs };
+    case "start":
+      // What is known is of its last run: its address may be another container's by now.
+      return { phase: "out", reason: "just started, not inspected yet", atMs: nowMs };
+    default:
+      return now;
+  }
+}
+
+/** What an inspect that began at `beganMs` (monotonic) changes. An inspect that began before the event knows nothing of it. Pure. */
+export function afterInspect(
+  now: Lifecycle,
+  facts: Pick<ContainerFacts, "running" | "startedAt">,
+  beganMs: number,
+): Lifecycle {
+  if (now.phase === "in" || beganMs < now.atMs) return now;
+  if (now.phase === "out" || !facts.running) return LIFECYCLE_START;
+  const restarted = now.startedAt !== "" && facts.startedAt !== now.startedAt;
+  return restarted || beganMs >= now.untilMs ? LIFECYCLE_START : now;
+}
+
+/** Undefined while it may be offered, else why not. */
+export function outReason(now: Lifecycle, facts: Pick<ContainerFacts, "running" | "status">): string | undefined {
+  if (now.phase !== "in") return now.reason;
+  return facts.running ? undefined : `not running: ${facts.status}`;
+}

@@ -1,0 +1,188 @@
+import { containerInstanceId, describeError, encodeInstance, type Instance, nodeInstanceId } from "@smartstack/core";
+import { type AddressChoice, type AddressPolicy, chooseAddress } from "./addresses.ts";
+import { CHECKS, type CheckSpec } from "./checks/index.ts";
+import type { CheckDefaults, ConfigService, DockerConfig, NerveConfig } from "./config.ts";
+import type { ContainerFacts } from "./containers.ts";
+import { type LabelledService, readLabels } from "./labels.ts";
+
+/** One instance that should be announced as long as its checks pass. */
+export interface Offer {
+  readonly service: string;
+  readonly id: string;
+  /** The document, without what only runtime knows: name, node, boot, state and since. */
+  readonly instance: Instance;
+  readonly addressReason: string;
+  readonly checks: readonly CheckSpec[];
+}
+
+export interface OffersVerdict {
+  readonly offers: readonly Offer[];
+  readonly refusals: readonly string[];
+  readonly warnings: readonly string[];
+  /** Set when it asks for nothing. */
+  readonly ignored?: string;
+}
+
+export type HostPolicy = Omit<AddressPolicy, "mode" | "network">;
+
+/** What a container offers, from its facts alone. Pure. */
+export function containerOffers(
+  facts: ContainerFacts,
+  docker: DockerConfig,
+  defaults: CheckDefaults,
+  host: HostPolicy,
+): OffersVerdict {
+  const verdict = readLabels({
+    labels: facts.labels,
+    ports: facts.ports,
+    image: facts.image,
+    compose: docker.conventions.includes("compose"),
+    exposeByDefault: docker.expose_by_default,
+  });
+  const offers: Offer[] = [];
+  const refusals = [...verdict.refusals];
+  for (const labelled of verdict.services) {
+    const offer = offerOf(facts, labelled, docker, defaults, host);
+    if ("refused" in offer) refusals.push(`${labelled.service}: ${offer.refused}`);
+    else if (offers.some((other) => other.service === offer.service && other.id === offer.id))
+      refusals.push(`${labelled.service}: port ${labelled.port.port} is named twice`);
+    else offers.push(offer);
+  }
+  const { warnings, ignored } = verdict;
+  return { offers, refusals, warnings, ...(ignored === undefined ? {} : { ignored }) };
+}
+
+function offerOf(
+  facts: ContainerFacts,
+  labelled: LabelledService,
+  docker: DockerConfig,
+  defaults: CheckDefaults,
+  host: HostPolicy,
+): Offer | { readonly refused: string } {
+  const { port } = labelled;
+  const choice = chooseAddress(facts, port, {
+    ...host,
+    mode: labelled.address ?? docker.address,
+    network: labelled.network ?? docker.network,
+  });
+  if ("refused" in choice) return choice;
+  const check = containerCheck(facts, labelled, defaults, choice);
+  if ("refused" in check) return check;
+  const id = containerInstanceId(facts.id, port.port, port.protocol);
+  const { weight, zone, meta } = labelled;
+  const instance: Instance = {
+    host: choice.host,
+    port: choice.port,
+    ...(weight === undefined ? {} : { weight }),
+    ...(Object.keys(meta).length === 0 ? {} : { labels: meta }),
+    id,
+    listen: labelled.listen ?? port.port,
+    mode: labelled.mode ?? (check.type === "http" ? "http" : "tcp"),
+    ...(port.protocol === "udp" ? { protocol: "udp" as const } : {}),
+    ...(zone === undefined ? {} : { zone }),
+    container: facts.id.slice(0, 12),
+    ...(facts.image === "" ? {} : { image: facts.image }),
+  };
+  return sized({ service: labelled.service, id, instance, addressReason: choice.reason, checks: [check] });
+}
+
+/** The longest that the keys known at runtime only can be. */
+const RUNTIME_KEYS = {
+  name: "n".repeat(255),
+  node: "n".repeat(64),
+  boot: "b".repeat(32),
+  state: "maintenance",
+  since: Number.MAX_SAFE_INTEGER,
+} as const;
+
+/** A document that no registry would take is refused here, where the reason can be shown. */
+function sized(offer: Offer): Offer | { readonly refused: string } {
+  try {
+    encodeInstance({ ...RUNTIME_KEYS, ...offer.instance });
+    return offer;
+  } catch (error) {
+    return { refused: describeError(error) };
+  }
+}
+
+/** By label; else HEALTHCHECK; else TCP. UDP has no handshake to probe. */
+function containerCheck(
+  facts: ContainerFacts,
+  labelled: LabelledService,
+  defaults: CheckDefaults,
+  choice: Extract<AddressChoice, { readonly host: string }>,
+): CheckSpec | { readonly refused: string } {
+  const { check, port } = labelled;
+  const type = check?.type ?? (facts.health !== undefined ? "docker" : port.protocol === "udp" ? "none" : "tcp");
+  if (type === "docker" && facts.health === undefined)
+    return { refused: "smartstack.check=docker, but the container has no HEALTHCHECK" };
+  const { active } = CHECKS[type];
+  if (active && port.protocol === "udp" && check?.port === undefined)
+    return {
+      refused: `a ${type} check cannot probe UDP: give it a TCP port (smartstack.check=${type}:<port>) or none`,
+    };
+  const probe = probeTarget(choice, check?.port, port.port);
+  if (active && probe === undefined)
+    return {
+      refused: `nerve cannot reach network ${choice.network ?? "of the container"}: use host network, attach it, or smartstack.check=docker|none`,
+    };
+  return {
+    type,
+    host: probe?.host ?? choice.host,
+    port: probe?.port ?? choice.port,
+    path: check?.path ?? "/",
+    expect: undefined,
+    published: probe?.published ?? false,
+    intervalMs: labelled.intervalMs ?? defaults.interval,
+    timeoutMs: labelled.timeoutMs ?? defaults.timeout,
+    // Docker counts its own retries before it says healthy or unhealthy.
+    rise: labelled.rise ?? (active ? defaults.rise : 1),
+    fall: labelled.fall ?? (active ? defaults.fall : 1),
+  };
+}
+
+function probeTarget(
+  choice: Extract<AddressChoice, { readonly host: string }>,
+  checkPort: number | undefined,
+  containerPort: number,
+): { readonly host: string; readonly port: number; readonly published: boolean } | undefined {
+  if (checkPort === undefined || checkPort === containerPort || choice.probe === undefined) return choice.probe;
+  // Behind a published port only that one port can be reached.
+  return choice.probe.published ? undefined : { ...choice.probe, port: checkPort };
+}
+
+/** The instances of `services:`. Pure. */
+export function configOffers(config: NerveConfig, node: string): Offer[] {
+  return Object.entries(config.services).map(([service, spec]) => configOffer(service, spec, config.check, node));
+}
+
+function configOffer(service: string, spec: ConfigService, defaults: CheckDefaults, node: string): Offer {
+  const id = nodeInstanceId(node, spec.port);
+  const { weight, labels, listen, zone } = spec;
+  const options = spec.haproxy_server_options;
+  const mode = spec.mode ?? (spec.checks.some((check) => check.type === "http") ? "http" : "tcp");
+  const checks = spec.checks.map((check) => ({
+    type: check.type,
+    host: check.host ?? spec.host,
+    port: check.port ?? spec.port,
+    path: check.uri ?? check.path ?? "/",
+    expect: check.expect,
+    published: false,
+    intervalMs: spec.check_interval ?? defaults.interval,
+    timeoutMs: check.timeout ?? defaults.timeout,
+    rise: check.rise ?? defaults.rise,
+    fall: check.fall ?? defaults.fall,
+  }));
+  const instance: Instance = {
+    host: spec.host,
+    port: spec.port,
+    ...(weight === undefined ? {} : { weight }),
+    ...(options === undefined ? {} : { haproxyServerOptions: options }),
+    ...(labels === undefined ? {} : { labels }),
+    id,
+    ...(listen === undefined ? {} : { listen }),
+    mode,
+    ...(zone === undefined ? {} : { zone }),
+  };
+  return { service, id, instance, addressReason: "from the configuration", checks };
+}

@@ -1,0 +1,89 @@
+import { type Cancel, type Clock, describeError, type Random } from "@smartstack/core";
+import type { ProbeResult } from "./checks/check.ts";
+import { CHECKS, type CheckSpec } from "./checks/index.ts";
+import type { EngineHealth } from "./containers.ts";
+import { type Health, observe, UNPROBED } from "./health.ts";
+
+/** Between probes until the first success: a container that has just started should be offered soon. */
+const EAGER_MS = 100;
+/** How long that goes on: a port that never opens must not be knocked at ten times a second for ever. */
+const EAGER_FOR_MS = 60_000;
+
+export interface ProberOptions {
+  readonly check: CheckSpec;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** An instance that was announced before this nerve started is not in a hurry. */
+  readonly eager: () => boolean;
+  readonly engineHealth: () => EngineHealth | undefined;
+  readonly onHealth: (health: Health) => void;
+}
+
+export interface Prober {
+  readonly check: CheckSpec;
+  health(): Health;
+  /** Probes now: the engine has said something new. */
+  kick(): void;
+  stop(): void;
+}
+
+/** Runs one check at a fixed rate with jitter, the first probe at once. Each check has its own timer: a slow one delays no other. */
+export function startProber(options: ProberOptions): Prober {
+  const { check, clock, random, eager, engineHealth, onHealth } = options;
+  const kind = CHECKS[check.type];
+  const startedMs = clock.monotonic();
+  let health = UNPROBED;
+  let stopped = false;
+  let inFlight = false;
+  let again = false;
+  let cancel: Cancel = () => undefined;
+
+  const periodMs = (): number => {
+    const hurry = eager() && !health.succeeded && clock.monotonic() - startedMs < EAGER_FOR_MS;
+    const base = hurry ? Math.min(EAGER_MS, check.intervalMs) : check.intervalMs;
+    return base * (0.95 + random() / 10);
+  };
+  const tick = (): void => {
+    if (stopped) return;
+    if (kind.active) cancel = clock.after(periodMs(), tick);
+    void probe();
+  };
+  const probe = async (): Promise<void> => {
+    // One at a time: a probe that takes longer than the interval is itself the answer to the next one.
+    if (inFlight) {
+      again = !kind.active;
+      return;
+    }
+    inFlight = true;
+    const result = await attempt();
+    inFlight = false;
+    if (stopped) return;
+    // A container that still starts has not failed.
+    const pending = check.type === "docker" && !result.passed && engineHealth() === "starting" && !health.succeeded;
+    health = pending ? { ...health, reason: result.reason } : observe(health, result.passed, result.reason, check);
+    onHealth(health);
+    if (again) {
+      again = false;
+      void probe();
+    }
+  };
+  const attempt = async (): Promise<ProbeResult> => {
+    try {
+      return await kind.probe({ ...check, engineHealth: engineHealth(), clock });
+    } catch (error) {
+      return { passed: false, reason: describeError(error) };
+    }
+  };
+  tick();
+  return {
+    check,
+    health: () => health,
+    kick: () => {
+      if (!stopped && !kind.active) void probe();
+    },
+    stop: () => {
+      stopped = true;
+      cancel();
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { BlockList, isIP } from "node:net";
+import type { ContainerFacts, NetworkAttachment } from "./containers.ts";
+
+/**
+ * Which container networks nerve can open connections to. In a container: those it is attached to. On a host's network:
+ * those the host has an interface in, which are all bridges, `internal` ones too, but neither overlays nor what a
+ * Docker Desktop or rootless engine keeps in a place of its own.
+ */
+export type Reach =
+  | { readonly kind: "host"; readonly subnets: readonly Subnet[] }
+  | { readonly kind: "container"; readonly networks: ReadonlySet<string> };
+
+export interface Subnet {
+  readonly address: string;
+  readonly prefix: number;
+}
+
+/** Whether nerve can reach that network. Pure. */
+export function reaches(reach: Reach, network: NetworkAttachment): boolean {
+  if (reach.kind === "container") return reach.networks.has(network.id);
+  const address = network.ip ?? network.ip6;
+  if (address === undefined) return false;
+  const type = isIP(address) === 6 ? "ipv6" : "ipv4";
+  const local = new BlockList();
+  for (const subnet of reach.subnets) {
+    if ((isIP(subnet.address) === 6) === (type === "ipv6")) local.addSubnet(subnet.address, subnet.prefix, type);
+  }
+  return local.check(address, type);
+}
+
+/** The container's network by its name, by its compose name without the project, or by its id (12 digits at least). */
+export function matchNetwork(facts: ContainerFacts, wanted: string): NetworkAttachment | undefined {
+  const project = facts.labels["com.docker.compose.project"];
+  return (
+    facts.networks.find((network) => network.name === wanted) ??
+    facts.networks.find((network) => project !== undefined && network.name === `${project}_${wanted}`) ??
+    facts.networks.find((network) => wanted.length >= 12 && network.id.startsWith(wanted))
+  );
+}
+
+/** The networks that /proc/net/route says are on a link of this machine, also while their link is down (a bridge without containers). Pure. */
+export function linkedSubnets(routeTable: string): Subnet[] {
+  const subnets: Subnet[] = [];
+  for (const line of routeTable.split("\n").slice(1)) {
+    const [, destination, gateway, , , , , mask] = line.trim().split(/\s+/);
+    if (destination === undefined || mask === undefined || gateway !== "00000000") continue;
+    const prefix = Number.parseInt(mask, 16).toString(2).replaceAll("0", "").length;
+    // A default route without gateway (a point-to-point link) says nothing about who is there.
+    if (prefix > 0) subnets.push({ address: littleEndian(destination), prefix });
+  }
+  return subnets;
+}
+
+function littleEndian(hex: string): string {
+  return [6, 4, 2, 0].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)).join(".");
+}

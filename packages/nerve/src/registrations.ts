@@ -1,0 +1,138 @@
+import {
+  type Clock,
+  type EventBus,
+  entryKey,
+  type Instance,
+  type InstanceRecord,
+  type InstanceState,
+  type Random,
+} from "@smartstack/core";
+import type { EngineHealth } from "./containers.ts";
+import { type HealthState, together } from "./health.ts";
+import type { Offer } from "./offers.ts";
+import { type Prober, startProber } from "./prober.ts";
+
+/** One offer with its running checks. */
+export interface Registration {
+  readonly key: string;
+  readonly offer: Offer;
+  /** The full id of its container; undefined for services from configuration. */
+  readonly container: string | undefined;
+  readonly probers: readonly Prober[];
+  readonly health: HealthState;
+  readonly reason: string;
+  /** Wall clock: when `health` last changed. */
+  readonly sinceMs: number;
+}
+
+export interface RegistrationsDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventBus;
+  /** It lies in the registry already: nothing is urgent. */
+  readonly announced: (key: string) => boolean;
+  readonly engineHealth: (container: string) => EngineHealth | undefined;
+  readonly onChange: () => void;
+}
+
+/** What is offered now, by entryKey, each with its checks running. */
+export interface Registrations {
+  all(): ReadonlyMap<string, Registration>;
+  /** Makes `offers` all that this owner offers: a container's full id, or undefined for the configuration. Checks that did not change go on. */
+  sync(container: string | undefined, offers: readonly Offer[]): void;
+  /** Docker has said something new about the container. */
+  kick(container: string): void;
+  stop(): void;
+}
+
+export function registrations(deps: RegistrationsDeps): Registrations {
+  const table = new Map<string, Registration>();
+
+  const judge = (key: string): void => {
+    const now = table.get(key);
+    if (now === undefined) return;
+    const verdict = together(now.probers.map((prober) => prober.health()));
+    if (verdict.state === now.health) {
+      if (verdict.reason !== now.reason) table.set(key, { ...now, reason: verdict.reason });
+      return;
+    }
+    table.set(key, { ...now, health: verdict.state, reason: verdict.reason, sinceMs: deps.clock.now() });
+    if (verdict.state !== "starting") {
+      const { service, id } = now.offer;
+      deps.events.publish("check.changed", { service, id, up: verdict.state === "up", reason: verdict.reason });
+    }
+    deps.onChange();
+  };
+
+  const begin = (key: string, container: string | undefined, offer: Offer): void => {
+    const previous = table.get(key);
+    const same = JSON.stringify(previous?.offer.checks) === JSON.stringify(offer.checks);
+    if (previous !== undefined && same) {
+      table.set(key, { ...previous, offer });
+      return;
+    }
+    for (const prober of previous?.probers ?? []) prober.stop();
+    const probers = offer.checks.map((check) =>
+      startProber({
+        check,
+        clock: deps.clock,
+        random: deps.random,
+        eager: () => !deps.announced(key),
+        engineHealth: () => (container === undefined ? undefined : deps.engineHealth(container)),
+        onHealth: () => judge(key),
+      }),
+    );
+    const { state, reason } = together(probers.map((prober) => prober.health()));
+    table.set(key, { key, offer, container, probers, health: state, reason, sinceMs: deps.clock.now() });
+  };
+
+  const end = (registration: Registration): void => {
+    for (const prober of registration.probers) prober.stop();
+    table.delete(registration.key);
+  };
+
+  return {
+    all: () => table,
+    sync(container, offers) {
+      const wanted = new Map(offers.map((offer) => [entryKey(offer.service, offer.id), offer]));
+      for (const registration of [...table.values()]) {
+        if (registration.container === container && !wanted.has(registration.key)) end(registration);
+      }
+      for (const [key, offer] of wanted) begin(key, container, offer);
+      deps.onChange();
+    },
+    kick(container) {
+      for (const registration of table.values()) {
+        if (registration.container === container) for (const prober of registration.probers) prober.kick();
+      }
+    },
+    stop() {
+      for (const registration of [...table.values()]) end(registration);
+    },
+  };
+}
+
+export interface RecordContext {
+  readonly name: string;
+  readonly node: string;
+  readonly boot: string;
+  readonly state: InstanceState;
+  /** Wall clock: when it entered its state. */
+  readonly sinceMs: number;
+}
+
+/** The whole document of a registration. Pure. */
+export function recordOf(offer: Offer, context: RecordContext): InstanceRecord {
+  const { host, port, ...rest } = offer.instance;
+  const instance: Instance = {
+    host,
+    port,
+    name: context.name,
+    ...rest,
+    node: context.node,
+    boot: context.boot,
+    state: context.state,
+    since: context.sinceMs,
+  };
+  return { service: offer.service, id: offer.id, instance };
+}

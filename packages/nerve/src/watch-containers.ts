@@ -1,0 +1,163 @@
+import {
+  type Clock,
+  type EventBus,
+  keepAlive,
+  type Random,
+  type Readiness,
+  StackError,
+  sleep,
+  type Transition,
+} from "@smartstack/core";
+import type { DockerConfig } from "./config.ts";
+import { type ContainerPicture, containerPicture, type Lens } from "./container-picture.ts";
+import type { Tracked } from "./container-table.ts";
+import { type ContainerFacts, containerFacts } from "./containers.ts";
+import type { DockerApi, EngineInfo } from "./docker-api.ts";
+
+const PING_MS = 10_000;
+
+export interface WatchDeps {
+  readonly config: DockerConfig;
+  readonly reconcileMs: () => number;
+  readonly openApi: () => Promise<DockerApi>;
+  /** What may be the id of the container that nerve itself runs in. */
+  readonly ownHints: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventBus;
+  /** The engine answered: who it is, and the container nerve runs in, if it is one of this engine's. Called again after each reconnect. */
+  readonly onEngine: (info: EngineInfo, own: ContainerFacts | undefined) => void;
+  readonly onChange: (id: string) => void;
+  /** After each list that was read whole. */
+  readonly onListed: () => void;
+}
+
+export interface ContainerWatch {
+  containers(): ReadonlyMap<string, Tracked>;
+  /** A list has been read: containers that are not known do not exist. */
+  listed(): boolean;
+  readiness(): Readiness;
+  stop(): void;
+}
+
+/**
+ * Keeps a picture of the engine's containers. The event stream is lossy by design, so events only say whom to look at
+ * (and who leaves); the list is the truth: subscribe, then list, then apply; a ping every 10 s and a full comparison
+ * every `reconcileMs`. Nothing is ever forgotten because a request failed.
+ */
+export function watchContainers(deps: WatchDeps): ContainerWatch {
+  const { clock, random, events, config } = deps;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let listed = false;
+  let status: Readiness = { part: "docker", ready: false, reason: `docker: connecting to ${config.host}` };
+  const picture = containerPicture({
+    clock,
+    signal,
+    onChange: deps.onChange,
+    onDrift: (container, what) => events.publish("docker.drift", { container, what }),
+  });
+  const onListed = (): void => {
+    listed = true;
+    deps.onListed();
+  };
+  const onTransition = (transition: Transition): void => {
+    const engine = config.host;
+    const up = transition.state === "up";
+    status = { part: "docker", ready: up, reason: up ? `watching ${engine}` : `docker: ${transition.reason}` };
+    if (up) events.publish("docker.connected", { engine });
+    else events.publish("docker.disconnected", { engine, reason: transition.reason });
+  };
+  void keepAlive((inner, healthy) => watchOnce(deps, picture, inner, healthy, onListed), {
+    clock,
+    random,
+    signal,
+    onTransition,
+  });
+  return {
+    containers: () => picture.all(),
+    listed: () => listed,
+    readiness: () => status,
+    stop: () => stopping.abort(),
+  };
+}
+
+/** One connection, from subscribing until it breaks. Always throws, except when `signal` aborts. */
+async function watchOnce(
+  deps: WatchDeps,
+  picture: ContainerPicture,
+  signal: AbortSignal,
+  healthy: () => void,
+  onListed: () => void,
+): Promise<void> {
+  const { clock, config } = deps;
+  const api = await deps.openApi();
+  const info = await api.info();
+  const own = await findOwn(api, deps.ownHints);
+  const lens: Lens = { api, labels: labelFilters(config, own) };
+  if (signal.aborted) return;
+  deps.onEngine(info, own);
+  const list = async (whole: boolean): Promise<void> => {
+    const beganMs = clock.monotonic();
+    const found = await api.list(lens.labels);
+    if (signal.aborted) return;
+    picture.list(found, beganMs, whole, lens);
+    onListed();
+  };
+  const scope = new AbortController();
+  const ending = AbortSignal.any([signal, scope.signal]);
+  try {
+    // Subscribe before listing: what starts between the two would otherwise stay unseen until its next event.
+    const { closed } = await api.events((event) => picture.event(event, lens), ending);
+    const steady = async (): Promise<void> => {
+      await list(true);
+      healthy();
+      const pings = repeat(
+        clock,
+        () => PING_MS,
+        ending,
+        () => api.ping(),
+      );
+      const lists = repeat(clock, deps.reconcileMs, ending, () => list(false));
+      await Promise.all([pings, lists]);
+    };
+    await Promise.race([closed, steady()]);
+  } finally {
+    scope.abort();
+    picture.pause();
+  }
+}
+
+async function repeat(clock: Clock, ms: () => number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    await sleep(clock, ms(), signal);
+    if (signal.aborted) return;
+    await work();
+  }
+}
+
+async function findOwn(api: DockerApi, hints: readonly string[]): Promise<ContainerFacts | undefined> {
+  for (const hint of hints) {
+    const json = await api.inspect(hint);
+    // The engine also finds containers by name, and a host's name may be one.
+    if (json?.Id?.startsWith(hint) === true) return containerFacts(json);
+  }
+  return undefined;
+}
+
+/** @throws StackError CONFIG_INVALID when "own" is asked for and nerve is in no compose project. Asked again, as containers are replaced. */
+function labelFilters(config: DockerConfig, own: ContainerFacts | undefined): readonly string[] {
+  const { label, project } = config.filter;
+  const labels = label === undefined ? [] : typeof label === "string" ? [label] : label;
+  if (project === undefined) return labels;
+  const name = own?.labels["com.docker.compose.project"];
+  if (name !== undefined) return [...labels, `com.docker.compose.project=${name}`];
+  const why =
+    own === undefined
+      ? "nerve does not run in a container of this engine"
+      : `nerve's container ${own.name} belongs to no compose project`;
+  throw new StackError("CONFIG_INVALID", `docker.filter.project is own, but ${why}: set docker.filter.label`, {
+    side: "config",
+    retry: "after-backoff",
+  });
+}
