@@ -1,0 +1,46 @@
+import { type Clock, describeError, sleep } from "@smartstack/core";
+import type { AdminAnswer, AdminClient } from "../admin-client.ts";
+import { reasonOf } from "../answer.ts";
+import type { Terminal } from "../terminal.ts";
+
+const ASK_EVERY_MS = 200;
+
+/** Asks until the service has a usable backend; also while no process answers yet. Exit code 0, or 2 after `timeoutMs`. */
+export async function wait(
+  terminal: Terminal,
+  client: AdminClient,
+  service: string,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<number> {
+  const endMs = clock.monotonic() + timeoutMs;
+  for (;;) {
+    const reason = await reasonAgainst(client, service);
+    if (reason === undefined) return 0;
+    if (clock.monotonic() >= endMs) {
+      terminal.error(`${service} is not ready after ${timeoutMs / 1_000} s: ${reason}`);
+      return 2;
+    }
+    await sleep(clock, ASK_EVERY_MS);
+  }
+}
+
+async function reasonAgainst(client: AdminClient, service: string): Promise<string | undefined> {
+  let answer: AdminAnswer;
+  try {
+    answer = await client.get(`/readyz?service=${encodeURIComponent(service)}`);
+  } catch (error) {
+    return describeError(error);
+  }
+  if (answer.status === 200) return undefined;
+  return `${answer.status} ${partsText(answer.body)}`;
+}
+
+function partsText(body: unknown): string {
+  const parts = Array.isArray(body) ? body : (body as { parts?: unknown; readiness?: unknown } | null)?.parts;
+  if (!Array.isArray(parts)) return reasonOf(body);
+  const unready = (parts as readonly { part?: string; ready?: boolean; reason?: string }[]).filter(
+    (each) => !each.ready,
+  );
+  return unready.map((each) => `${each.part}: ${each.reason}`).join("; ") || reasonOf(body);
+}

@@ -1,0 +1,36 @@
+import { existsSync } from "node:fs";
+import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+import { type Cancel, type Clock, every } from "@smartstack/core";
+
+const LOOK_MS = 2_000;
+
+type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>;
+
+export function inContainer(): boolean {
+  return existsSync("/.dockerenv") || existsSync("/run/.containerenv");
+}
+
+export function hasOutsideInterface(interfaces: Interfaces): boolean {
+  return Object.values(interfaces).some((addresses) => addresses?.some((address) => !address.internal) ?? false);
+}
+
+/**
+ * Calls `onGone` once when a network namespace that had an interface besides loopback has none left: the container
+ * whose namespace this process shares was stopped, and only a restart can join a new one.
+ */
+export function watchNamespace(
+  clock: Clock,
+  onGone: () => void,
+  interfaces: () => Interfaces = networkInterfaces,
+): Cancel {
+  let had = hasOutsideInterface(interfaces());
+  const stop = every(clock, LOOK_MS, () => {
+    const has = hasOutsideInterface(interfaces());
+    if (had && !has) {
+      stop();
+      onGone();
+    }
+    had ||= has;
+  });
+  return stop;
+}

@@ -1,0 +1,172 @@
+import { isDeepStrictEqual } from "node:util";
+import { type Admin, createAdmin } from "@smartstack/admin";
+import {
+  type Clock,
+  type ContainerStatus,
+  type ErrorSide,
+  type EventBus,
+  type Random,
+  type Readiness,
+  type ServiceStatus,
+  type StackStatus,
+  withDeadline,
+} from "@smartstack/core";
+import { createNerve, type Nerve } from "@smartstack/nerve";
+import { createProxy } from "@smartstack/proxy";
+import { createSynapse, type Synapse } from "@smartstack/synapse";
+import { maskedConfig, type StackConfig } from "./config.ts";
+import { type RegistryPool, registryPool } from "./registry-pool.ts";
+
+export interface StackDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventBus;
+  readonly version: string;
+  /** Something could not be stopped in time; the stop goes on. */
+  readonly onStopFailure: (part: string, error: unknown) => void;
+}
+
+/** The parts of one process, built from one configuration. */
+export interface Stack {
+  start(): Promise<void>;
+  /** Takes what can change at run time; returns the keys that need a restart to change. */
+  reconfigure(config: StackConfig): readonly string[];
+  status(): StackStatus;
+  readiness(service?: string): readonly Readiness[];
+  services(): readonly ServiceStatus[];
+  containers(): readonly ContainerStatus[];
+  readonly registries: RegistryPool;
+  /** Drains synapse, then stops nerve by its on_stop, then lets go of the registries. Never rejects. Idempotent. */
+  stop(): Promise<void>;
+}
+
+interface Parts {
+  readonly nerve: Nerve | undefined;
+  readonly synapse: Synapse | undefined;
+  admin: Admin | undefined;
+}
+
+const NERVE_STOP_MS = 4_000;
+const REGISTRY_STOP_MS = 3_000;
+const DRAIN_SLACK_MS = 2_000;
+
+/** @throws when a registry's driver cannot be loaded. Nothing is started yet. */
+export async function createStack(initial: StackConfig, deps: StackDeps): Promise<Stack> {
+  const { clock, events } = deps;
+  let config = initial;
+  const startedMs = clock.now();
+  const registries = registryPool(deps);
+  const parts: Parts = {
+    nerve: await nerveOf(initial, registries, deps),
+    synapse: synapseOf(initial, registries, deps),
+    admin: undefined,
+  };
+  let stopping: Promise<void> | undefined;
+
+  const readiness = (service?: string): readonly Readiness[] => {
+    if (stopping !== undefined) return [{ part: "process", ready: false, reason: "stopping" }];
+    const all = [...(parts.nerve?.readiness() ?? []), ...(parts.synapse?.readiness() ?? [])];
+    if (service === undefined) return all.filter(({ part }) => !part.startsWith("service:"));
+    const part = `service:${service}`;
+    const known = all.filter((each) => each.part === part);
+    return known.length > 0 ? known : [serviceReadiness(service, parts.nerve?.containers() ?? [])];
+  };
+  const stack: Stack = {
+    registries,
+    async start() {
+      parts.nerve?.start();
+      const { admin } = config;
+      if (admin !== undefined) {
+        parts.admin = createAdmin({
+          listen: admin.listen,
+          ...(admin.token === undefined ? {} : { token: admin.token }),
+          events,
+          clock,
+          sources: {
+            status: stack.status,
+            readiness,
+            services: stack.services,
+            containers: stack.containers,
+            setState: (service, id, state, forMs) =>
+              (parts.nerve?.setState(service, id, state, forMs) ?? false) ||
+              (parts.synapse?.setLocalState(service, id, state === "up" ? undefined : state, forMs) ?? false),
+            config: () => maskedConfig(config),
+          },
+        });
+      }
+      await Promise.all([parts.synapse?.start(), parts.admin?.start()]);
+    },
+    reconfigure(next) {
+      const fixed = (["registry", "admin", "log"] as const).filter((key) => !isDeepStrictEqual(next[key], config[key]));
+      if (next.nerve !== undefined) parts.nerve?.reconfigure(next.nerve);
+      if (next.synapse !== undefined) parts.synapse?.reconfigure(next.synapse);
+      config = { ...next, registry: config.registry, admin: config.admin, log: config.log };
+      return fixed;
+    },
+    status() {
+      const node = parts.nerve?.node();
+      return {
+        role: config.role,
+        version: deps.version,
+        startedMs,
+        ...(node === undefined ? {} : { node }),
+        registries: registries.opened().map((registry) => registry.status()),
+        readiness: readiness(),
+      };
+    },
+    readiness,
+    services: () => parts.synapse?.services() ?? [],
+    containers: () => parts.nerve?.containers() ?? [],
+    stop() {
+      stopping ??= stopParts(parts, config, registries, deps);
+      return stopping;
+    },
+  };
+  return stack;
+}
+
+async function nerveOf(config: StackConfig, registries: RegistryPool, deps: StackDeps): Promise<Nerve | undefined> {
+  if (config.nerve === undefined) return undefined;
+  const { registry } = config;
+  return createNerve(config.nerve, {
+    ...deps,
+    registry: await registries.get(registry),
+    shared: registry.type === "etcd" || registry.type === "zookeeper",
+    registryHosts: "hosts" in registry ? registry.hosts : [],
+  });
+}
+
+function synapseOf(config: StackConfig, registries: RegistryPool, deps: StackDeps): Synapse | undefined {
+  if (config.synapse === undefined) return undefined;
+  const proxy = createProxy({ ...deps, onHealth: (change) => synapse.onHealth(change) });
+  const synapse: Synapse = createSynapse(config.synapse, {
+    ...deps,
+    proxy,
+    registryFor: (discovery) => registries.get(discovery ?? config.registry),
+    defaultDiscover: config.role === "up" ? "*" : "off",
+  });
+  return synapse;
+}
+
+/** Of a service that no proxy here serves: whether this nerve offers an instance of it. */
+function serviceReadiness(service: string, containers: readonly ContainerStatus[]): Readiness {
+  const own = containers.flatMap(({ registrations }) => registrations).filter((each) => each.service === service);
+  const ready = own.some((each) => each.announced && each.health === "up");
+  const reason = own.length === 0 ? "no such service is known here" : own.map((each) => each.reason).join("; ");
+  return { part: `service:${service}`, ready, reason };
+}
+
+async function stopParts(parts: Parts, config: StackConfig, registries: RegistryPool, deps: StackDeps): Promise<void> {
+  const end = async (what: string, side: ErrorSide, ms: number, work: Promise<unknown> | undefined): Promise<void> => {
+    try {
+      if (work !== undefined) await withDeadline(work, { clock: deps.clock, ms, what: `stop of ${what}`, side });
+    } catch (error) {
+      deps.onStopFailure(what, error);
+    }
+  };
+  const graceMs = (config.synapse?.shutdown_grace ?? 0) + DRAIN_SLACK_MS;
+  await end("synapse", "self", graceMs, parts.synapse?.stop());
+  await end("nerve", "self", NERVE_STOP_MS, parts.nerve?.stop());
+  await end("admin", "self", REGISTRY_STOP_MS, parts.admin?.close());
+  await end("registry", "registry", REGISTRY_STOP_MS, registries.close());
+}
