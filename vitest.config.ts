@@ -1,8 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-// Workspace packages resolve to their TypeScript sources, so that tests never run a stale build.
-const resolve = { conditions: ["source", "node", "import", "default"] };
-const ssr = { resolve: { conditions: ["source", "node", "import", "default"] } };
+// Workspace packages resolve to their TypeScript sources, so that tests never run a stale build. "import" must not be
+// among the conditions: Node would apply it to require() too, and etcd3's 64-bit lease ids would lose their last digits.
+const resolve = { conditions: ["source", "node"] };
+const ssr = { resolve: { conditions: ["source", "node"] } };
 
 export default defineConfig({
   test: {
@@ -12,7 +13,7 @@ export default defineConfig({
         ssr,
         test: {
           name: "unit",
-          include: ["packages/*/src/**/*.test.ts", "test/architecture.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "test/*.test.ts"],
           testTimeout: 10_000,
         },
       },

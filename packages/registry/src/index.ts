@@ -1,12 +1,14 @@
 import type { Registry } from "@smartstack/core";
 import { z } from "zod";
 import type { Driver, RegistryDeps } from "./driver.ts";
+import { etcd } from "./etcd.ts";
 import { memory } from "./memory.ts";
 
 export type { Driver, RegistryDeps } from "./driver.ts";
 
 /** Every kind of registry: sorted, one line a driver. The configuration's schema follows from it. */
 const DRIVERS = {
+  etcd,
   memory,
 };
 

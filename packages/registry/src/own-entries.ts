@@ -38,6 +38,7 @@ export function ownEntries(node: string, copy: Copy, clock: Clock, overdue: () =
   for (const path of copy.contents.paths()) look(path);
 
   const wrote = (path: string, held: Held | undefined): void => {
+    if (placeOf(path)?.kind !== "instance") return;
     if (copy.contents.get(path)?.text === held?.text) {
       awaited.delete(path);
       look(path);

@@ -1,0 +1,48 @@
+import { encodeNodeEntry, type NodeEntry } from "@smartstack/core";
+import { CompareResult, CompareTarget, type ICompare, type IRequestOp } from "etcd3";
+import { nodePath } from "../contents.ts";
+import { transactionsOf } from "../driver.ts";
+import { type Holder, refused } from "../session.ts";
+import type { EtcdClient } from "./client.ts";
+import { keyOf } from "./keys.ts";
+import type { Lease } from "./lease.ts";
+
+export interface EtcdHolderOptions {
+  readonly client: EtcdClient;
+  readonly prefix: string;
+  readonly owner: NodeEntry;
+  readonly lease: Lease;
+  readonly stop: () => void;
+  /** The lease is not to be used again. */
+  readonly forget: () => void;
+}
+
+/** Writes on the lease, each time on the condition that the node entry is ours. */
+export function etcdHolder({ client, prefix, owner, lease, stop, forget }: EtcdHolderOptions): Holder {
+  const nodeKey = keyOf(prefix, nodePath(owner.node));
+  const value = Buffer.from(encodeNodeEntry(owner));
+  const ours: ICompare = { key: nodeKey, target: CompareTarget.Value, result: CompareResult.Equal, value };
+
+  const whileOurs = async (success: IRequestOp[]): Promise<void> => {
+    const outcome = await client.txn({ compare: [ours], success, failure: [{ request_range: { key: nodeKey } }] });
+    if (outcome.succeeded) return;
+    throw refused(owner, outcome.responses[0]?.response_range.kvs[0]?.value.toString());
+  };
+  const erasing = (path: string): IRequestOp => ({ request_delete_range: { key: keyOf(prefix, path) } });
+
+  return {
+    hold: lease.id,
+    write: (path, text) =>
+      whileOurs([{ request_put: { key: keyOf(prefix, path), value: Buffer.from(text), lease: lease.id } }]),
+    erase: (path) => whileOurs([erasing(path)]),
+    verify: () => whileOurs([]),
+    async withdraw(paths) {
+      for (const part of transactionsOf(paths.map((path) => ({ path, text: "" }))))
+        await whileOurs(part.map(({ path }) => erasing(path)));
+      await whileOurs([erasing(nodePath(owner.node))]);
+      forget();
+      await client.revoke(lease.id);
+    },
+    stop,
+  };
+}

@@ -1,0 +1,126 @@
+import {
+  encodeNodeEntry,
+  type InstanceRecord,
+  type NodeEntry,
+  type Registry,
+  type Session,
+  StackError,
+} from "@smartstack/core";
+import { CompareResult, CompareTarget, type ICompare, type IRequestOp } from "etcd3";
+import { type Changes, type Held, nodePath } from "../contents.ts";
+import { type RegistryDeps, transactionsOf } from "../driver.ts";
+import type { EtcdConfig } from "../etcd.ts";
+import { link } from "../link.ts";
+import { type Copy, mirror } from "../mirror.ts";
+import { rejecter } from "../rejecter.ts";
+import { assertNotTakenOver, loseOnce, openSession } from "../session.ts";
+import { takeOver } from "../take-over.ts";
+import { type EtcdClient, etcdClient } from "./client.ts";
+import { etcdHolder } from "./holder.ts";
+import { keyOf, list } from "./keys.ts";
+import { holdLease, keepLease, type Lease } from "./lease.ts";
+import { etcdSource } from "./source.ts";
+
+/** The driver for etcd. Each attempt to connect takes the next server. */
+export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
+  const { clock, random, events } = deps;
+  const { prefix, hosts } = config;
+  const state = link(clock, "etcd", `${hosts.join(",")}${prefix}`);
+  let turn = Math.floor(random() * hosts.length);
+  const connect = (): EtcdClient => etcdClient(hosts[turn++ % hosts.length] ?? "", clock);
+  const onRevision = (revision: string): void => state.up({ position: `revision ${revision}` });
+  const copies = mirror(etcdSource({ connect, prefix, clock, onRevision }), state, rejecter(events));
+  const announced = new Set<string>();
+  const leases = new Map<string, Lease>();
+  const open = new Set<() => void>();
+
+  const announceOn = async (
+    client: EtcdClient,
+    owner: NodeEntry,
+    restore: readonly InstanceRecord[],
+    copy: Copy,
+  ): Promise<Session> => {
+    const lease = await holdLease(client, leases.get(owner.node), config.ttl, clock);
+    leases.set(owner.node, lease);
+    const written = await claim(client, { prefix, owner, restore, lease, announcedBefore: announced.has(owner.boot) });
+    announced.add(owner.boot);
+    const lost = new AbortController();
+    const stopRenewing = await keepLease(client, lease, clock, (error) => loseOnce(lost, error));
+    const stop = (): void => {
+      open.delete(stop);
+      stopRenewing();
+      client.close();
+    };
+    open.add(stop);
+    state.up({ ttlMs: lease.ttlMs });
+    const forget = (): boolean => leases.delete(owner.node);
+    const holder = etcdHolder({ client, prefix, owner, lease, stop, forget });
+    return openSession({ owner, copy, holder, written, lost, link: state, clock });
+  };
+
+  return {
+    type: "etcd",
+    async announce(owner, restore, signal) {
+      const client = connect();
+      try {
+        return await announceOn(client, owner, restore, await copies.join(signal));
+      } catch (error) {
+        client.close();
+        state.down(error);
+        throw error;
+      }
+    },
+    watch: (service, signal) => copies.watch(service, signal),
+    services: (signal) => copies.services(signal),
+    status: () => state.status(),
+    async close() {
+      for (const stop of [...open]) stop();
+      await copies.close();
+    },
+  };
+}
+
+interface Claim {
+  readonly prefix: string;
+  readonly owner: NodeEntry;
+  readonly restore: readonly InstanceRecord[];
+  readonly lease: Lease;
+  readonly announcedBefore: boolean;
+}
+
+/**
+ * Writes everything of this node under its boot and lease, the node entry last, each transaction on the condition that
+ * the node entry is still the one found at the beginning. Returns what was written.
+ */
+async function claim(client: EtcdClient, { prefix, owner, restore, lease, announcedBefore }: Claim): Promise<Changes> {
+  const key = keyOf(prefix, nodePath(owner.node));
+  const [found] = (await client.range({ key })).kvs;
+  const foundText = found?.value.toString();
+  assertNotTakenOver(owner, announcedBefore, foundText);
+  const { entries } = await list(client, prefix);
+  const writes = takeOver(owner, restore, entries, lease.id);
+  const text = encodeNodeEntry(owner);
+  const put = (path: string, value: string): IRequestOp => ({
+    request_put: { key: keyOf(prefix, path), value: Buffer.from(value), lease: lease.id },
+  });
+  const operations = transactionsOf(writes).map((part) => part.map((write) => put(write.path, write.text)));
+  if (foundText !== text || found?.lease !== lease.id) {
+    const last = operations.pop() ?? [];
+    operations.push([...last, put(nodePath(owner.node), text)]);
+  }
+  const unchanged: ICompare =
+    found === undefined
+      ? { key, target: CompareTarget.Version, result: CompareResult.Equal, version: 0 }
+      : { key, target: CompareTarget.Mod, result: CompareResult.Equal, mod_revision: found.mod_revision };
+  for (const success of operations) {
+    const { succeeded } = await client.txn({ compare: [unchanged], success });
+    if (!succeeded)
+      throw new StackError("REGISTRY_FAILED", `the node entry of ${owner.node} changed while it was taken over`, {
+        side: "registry",
+        retry: "after-backoff",
+      });
+  }
+  // What an earlier run left hangs on our lease now; its own lease would only linger.
+  if (found !== undefined && found.lease !== "0" && found.lease !== lease.id) await client.revoke(found.lease);
+  return new Map<string, Held>(writes.map((write) => [write.path, { text: write.text, hold: lease.id }]));
+}

@@ -1,0 +1,113 @@
+import { type Clock, every } from "@smartstack/core";
+import type { IWatchResponse } from "etcd3";
+import type { Held } from "../contents.ts";
+import { PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
+import { type Sink, type Source, watchLost } from "../mirror.ts";
+import type { EtcdClient } from "./client.ts";
+import { heldOf, keyOf, list, pathOf, rangeOf } from "./keys.ts";
+
+export interface EtcdSourceOptions {
+  readonly connect: () => EtcdClient;
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly onRevision: (revision: string) => void;
+}
+
+/** Lists at one revision, then watches from the one after. One watch for all: etcd sends the events of one revision together. */
+export function etcdSource(options: EtcdSourceOptions): Source {
+  return async (sink, signal) => {
+    const client = options.connect();
+    try {
+      const listing = await list(client, options.prefix);
+      if (signal.aborted) return;
+      await watchFrom(client, listing, sink, signal, options);
+    } finally {
+      client.close();
+    }
+  };
+}
+
+async function watchFrom(
+  client: EtcdClient,
+  listing: { readonly revision: string; readonly entries: ReadonlyMap<string, Held> },
+  sink: Sink,
+  signal: AbortSignal,
+  { prefix, clock, onRevision }: EtcdSourceOptions,
+): Promise<void> {
+  const stream = await client.watch();
+  let revision = BigInt(listing.revision);
+  const advance = (next: string): void => {
+    // A revision that goes back is another history: a restored backup, or an emptied server.
+    if (BigInt(next) < revision) throw watchLost(`etcd's revision went back from ${revision} to ${next}`);
+    revision = BigInt(next);
+    onRevision(next);
+  };
+  let stopProbing = (): void => undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const attempt = (work: () => void): void => {
+        try {
+          work();
+        } catch (error) {
+          reject(error);
+        }
+      };
+      stream.on("error", (error: unknown) => reject(watchLost("etcd's watch broke", error)));
+      stream.on("end", () => reject(watchLost("etcd ended the watch")));
+      stream.on("data", (response: IWatchResponse) =>
+        attempt(() => {
+          if (response.canceled) throw watchLost(`etcd cancelled the watch: ${reasonOf(response)}`);
+          advance(response.header.revision);
+          if (response.created) sink.reset(listing.entries);
+          for (const moment of momentsOf(response, prefix)) sink.apply(moment);
+        }),
+      );
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      if (signal.aborted) resolve();
+      stopProbing = probe(client, prefix, clock, (seen) => attempt(() => advanceProbe(seen, revision)), reject);
+      stream.write({
+        create_request: { ...rangeOf(prefix), start_revision: String(revision + 1n), progress_notify: true },
+      });
+    });
+  } finally {
+    stopProbing();
+    stream.cancel();
+  }
+}
+
+/** A quiet watch looks the same on a living server and on a frozen one: ask, and take no answer for a broken watch. */
+function probe(
+  client: EtcdClient,
+  prefix: string,
+  clock: Clock,
+  answered: (revision: string) => void,
+  failed: (error: unknown) => void,
+): () => void {
+  return every(clock, PROBE_EVERY_MS, () => {
+    client
+      .range({ key: keyOf(prefix, ""), limit: 1 }, PROBE_MS_MAX)
+      .then((response) => answered(response.header.revision), failed);
+  });
+}
+
+function advanceProbe(seen: string, revision: bigint): void {
+  if (BigInt(seen) < revision) throw watchLost(`etcd's revision went back from ${revision} to ${seen}`);
+}
+
+/** One map for each revision: what happened one after the other must not look as if it happened together. */
+function momentsOf(response: IWatchResponse, prefix: string): Map<string, Held | undefined>[] {
+  const moments = new Map<string, Map<string, Held | undefined>>();
+  for (const { type, kv } of response.events) {
+    const moment = moments.get(kv.mod_revision) ?? new Map<string, Held | undefined>();
+    moments.set(
+      kv.mod_revision,
+      moment.set(pathOf(prefix, kv.key), String(type).toUpperCase() === "DELETE" ? undefined : heldOf(kv)),
+    );
+  }
+  return [...moments.values()];
+}
+
+function reasonOf(response: IWatchResponse): string {
+  if (response.compact_revision !== "0") return `revisions up to ${response.compact_revision} were compacted`;
+  return response.cancel_reason || "no reason given";
+}
