@@ -16,7 +16,8 @@ export async function startHaProxy(config: string, port: number, host = "127.0.0
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   const forget = onProcessEnd(remove);
   const file = path.join(folder, "haproxy.cfg");
-  writeFileSync(file, config);
+  // HAProxy takes a last line without its end for a cut-off file.
+  writeFileSync(file, `${config}\n`);
   const child = startChild("/usr/sbin/haproxy", ["-db", "-f", file]);
   const stop = async (): Promise<void> => {
     await child.stop();
