@@ -24,7 +24,7 @@ export function loadConfig<T>(source: ConfigSource, schema: z.ZodType<T>): Loade
   const { input } = parsed;
   for (let round = 0; ; round++) {
     const result = schema.safeParse(input);
-    if (result.success) return { value: result.data, warnings: [...warnings] };
+    if (result.success) return { value: result.data, warnings: inFileOrder(warnings) };
     const corrections = result.error.issues.flatMap((issue) => correctionsOf(issue, { parsed, schema, input }) ?? []);
     if (corrections.length === 0 || round === ROUNDS_MAX) throw rejected(result.error.issues, parsed, input, warnings);
     for (const correction of corrections) {
@@ -42,5 +42,10 @@ function rejected(
   warnings: ReadonlySet<string>,
 ): Error {
   const faults = issues.flatMap((issue) => faultLines(issue, parsed, input));
-  return configInvalid([...new Set([...faults, ...warnings])]);
+  return configInvalid(inFileOrder([...faults, ...warnings]));
+}
+
+/** Every line begins with the same file, then line and column. */
+function inFileOrder(lines: Iterable<string>): readonly string[] {
+  return [...new Set(lines)].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
 }

@@ -1,0 +1,109 @@
+import { isStackError } from "@smartstack/core";
+import { describe, expect, it } from "vitest";
+import { guessRole, loadStackConfig, maskedConfig, type Role } from "./config.ts";
+
+const load = (role: Role, text: string) => loadStackConfig(role, { file: "f.yaml", text, env: {} });
+
+function faults(role: Role, text: string): string {
+  try {
+    load(role, text);
+  } catch (error) {
+    if (isStackError(error) && error.code === "CONFIG_INVALID") return error.message;
+    throw error;
+  }
+  return "accepted";
+}
+
+describe("up", () => {
+  it("needs no file at all", () => {
+    const { value, warnings } = load("up", "");
+    expect(warnings).toEqual([]);
+    expect(value.registry).toEqual({ type: "memory" });
+    expect(value.nerve?.docker).toMatchObject({ host: "unix:///var/run/docker.sock" });
+    expect(value.synapse?.discover).toBeUndefined();
+    expect(value.admin?.listen).toBe("127.0.0.1:3210");
+  });
+
+  it("takes the design's example, with nerve's and synapse's keys in their sections", () => {
+    const { value, warnings } = load(
+      "up",
+      `
+docker: {advertise: 10.0.0.7, filter: {label: com.docker.compose.project=shop}}
+nerve: {on_stop: withdraw}
+synapse:
+  discover: off
+  listen_ports: 1024-65535
+  services:
+    web:
+      proxy: {listen: ["127.0.0.1:3000"], mode: http, balance: round_robin}
+admin: {listen: "127.0.0.1:4000", token: s3cret}
+log: {format: json}`,
+    );
+    expect(warnings).toEqual([]);
+    expect(value.nerve?.nerve.on_stop).toBe("withdraw");
+    expect(value.synapse?.discover).toEqual([]);
+    expect(value.synapse?.services.web?.proxy.mode).toBe("http");
+    expect(JSON.stringify(maskedConfig(value))).not.toContain("s3cret");
+  });
+
+  it("can do without Docker and without an admin API", () => {
+    const { value } = load("up", "docker: false\nadmin: off");
+    expect(value.nerve?.docker).toBe(false);
+    expect(value.admin).toBeUndefined();
+  });
+
+  it("warns of a key in the wrong dialect or misspelt", () => {
+    expect(load("up", "services: {}\nsynapse: {discovr: x}").warnings).toEqual([
+      "f.yaml:1:1: unknown key services",
+      "f.yaml:2:11: unknown key discovr in synapse, did you mean discover?",
+    ]);
+  });
+});
+
+describe("nerve", () => {
+  it("leaves Docker off when the file has services and no docker key, as the originals' do", () => {
+    const services = "registry: {type: etcd, hosts: [a:1]}\nservices: {web: {host: 127.0.0.1, port: 80}}";
+    expect(load("nerve", services).value.nerve?.docker).toBe(false);
+    expect(load("nerve", `${services}\ndocker: {}`).value.nerve?.docker).toMatchObject({ address: "auto" });
+    expect(load("nerve", "registry: {type: etcd, hosts: [a:1]}").value.nerve?.docker).toMatchObject({ address: "auto" });
+    expect(load("nerve", services).value.admin?.listen).toBe("127.0.0.1:3211");
+  });
+
+  it("refuses memory, which nobody else could read", () => {
+    expect(faults("nerve", "")).toMatch(/^f\.yaml:1:1: registry\.type: memory/);
+    expect(faults("nerve", "registry:\n  type: memory")).toMatch(/^f\.yaml:2:3: registry\.type: memory/);
+  });
+});
+
+describe("synapse", () => {
+  it("refuses memory where anything uses it, and only there", () => {
+    expect(load("synapse", "").value.synapse?.services).toEqual({});
+    const fixed =
+      "services: {db: {discovery: {method: base}, default_servers: [{name: a, host: 10.0.0.1, port: 5432}]}}";
+    expect(faults("synapse", fixed)).toBe("accepted");
+    expect(faults("synapse", "services: {web: {}}")).toContain("memory works inside `smartstack up` only");
+    expect(faults("synapse", "discover: '*'")).toContain("registry.type");
+    expect(faults("synapse", "services: {web: {discovery: {method: memory}}}")).toContain(
+      "services.web.discovery.method",
+    );
+    expect(faults("synapse", "registry: {type: etcd, hosts: [a:1]}\ndiscover: '*'")).toBe("accepted");
+  });
+});
+
+describe("guessRole", () => {
+  it.each<[string, Role]>([
+    ["", "up"],
+    ["docker: {}", "up"],
+    ["synapse: {}", "up"],
+    ["nerve: {services: {web: {host: h, port: 1}}}", "up"],
+    ["instance_id: a\nservices: {web: {host: h, port: 1, checks: []}}", "nerve"],
+    ["registry: {type: etcd, hosts: [a:1]}\non_stop: keep", "nerve"],
+    ["services: {web: {host: h, port: 1}}", "nerve"],
+    ["services: {web: {discovery: {method: zookeeper}, haproxy: {port: 1}}}\nhaproxy: {}", "synapse"],
+    ["services: {web: {proxy: {listen: [3000]}}}", "synapse"],
+    ["discover: '*'", "synapse"],
+    ["services: {}\ncache: /x", "synapse"],
+  ])("%j is for %s", (text, role) => {
+    expect(guessRole({ file: "f", text, env: {} })).toBe(role);
+  });
+});

@@ -1,0 +1,230 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ContainerStatus, type ServiceStatus, systemClock } from "@smartstack/core";
+import { afterEach, describe, expect, it } from "vitest";
+import { adminClient, targetOf } from "./admin-client.ts";
+import { instancesNamed, setState } from "./commands/set-state.ts";
+import { status } from "./commands/status.ts";
+import { wait } from "./commands/wait.ts";
+import { table } from "./table.ts";
+
+const counters = { active: 0, connections: 0, requests: 7, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
+const web: ServiceStatus = {
+  name: "web",
+  mode: "http",
+  listeners: [{ address: "127.0.0.1:3000", state: "bound" }],
+  backends: [
+    {
+      id: "0123456789ab-80",
+      address: "172.17.0.2:80",
+      weight: 1,
+      state: "up",
+      suspect: false,
+      health: "unchecked",
+      usable: true,
+      reason: "up",
+      sinceMs: 0,
+      container: "0123456789ab",
+      counters,
+    },
+  ],
+  problems: [],
+  counters: { activeClients: 0, connections: 0, requests: 7, responses: [0, 0, 7, 0, 0, 0], noBackend: 0, retries: 0 },
+};
+const one: ContainerStatus = {
+  id: "0123456789abcdef".repeat(4),
+  name: "shop-web-1",
+  running: true,
+  registrations: [
+    {
+      service: "web",
+      id: "0123456789ab-80",
+      address: "172.17.0.2:80",
+      addressReason: "its own address",
+      check: "tcp",
+      health: "up",
+      state: "up",
+      announced: true,
+      reason: "1 probe passed",
+      sinceMs: 0,
+    },
+  ],
+  refusals: [],
+  warnings: [],
+};
+const refused: ContainerStatus = {
+  ...one,
+  id: "0123ffff".repeat(8),
+  name: "db",
+  registrations: [],
+  refusals: ["smartstack.port: 99999 is no port"],
+};
+
+const servers: Server[] = [];
+const folders: string[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+async function api(
+  answer: (request: IncomingMessage, body: string) => [number, unknown],
+  path?: string,
+): Promise<string> {
+  const server = createServer((request, response) => {
+    let text = "";
+    request.on("data", (chunk) => (text += String(chunk)));
+    request.on("end", () => {
+      const [code, body] = answer(request, text);
+      response.writeHead(code, { "content-type": "application/json" }).end(JSON.stringify(body));
+    });
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(path ?? { host: "127.0.0.1", port: 0 }, resolve));
+  return path === undefined ? `127.0.0.1:${(server.address() as AddressInfo).port}` : `unix:${path}`;
+}
+
+function terminal() {
+  const out: string[] = [];
+  const errors: string[] = [];
+  return { out, errors, print: (line: string) => out.push(line), error: (line: string) => errors.push(line), env: {} };
+}
+
+const running = {
+  role: "up",
+  version: "1",
+  node: "n1",
+  startedMs: 0,
+  registries: [{ type: "memory", target: "", connected: true, sinceMs: 0 }],
+  readiness: [{ part: "docker", ready: false, reason: "cannot reach it" }],
+};
+
+const whole = ({ url }: IncomingMessage): [number, unknown] => {
+  if (url === "/api/v1/status") return [200, running];
+  if (url === "/api/v1/services") return [200, [web]];
+  if (url === "/api/v1/containers") return [200, [one, refused]];
+  return [404, { error: "no such path" }];
+};
+
+describe("status", () => {
+  it("shows what is served, and why what is missing is missing", async () => {
+    const said = terminal();
+    const client = adminClient({ admin: await api(whole) }, {});
+    expect(await status(said, client, {})).toBe(0);
+    const text = said.out.join("\n");
+    expect(text).toContain("smartstack 1 up, node n1");
+    expect(text).toContain("docker: cannot reach it");
+    expect(text).toMatch(/web\s+127\.0\.0\.1:3000\s+http\s+172\.17\.0\.2:80\s+yes\s+7\s+up/);
+    expect(text).toContain("db: smartstack.port: 99999 is no port");
+  });
+
+  it("shows one service, and ends with 2 when it is not known", async () => {
+    const client = adminClient({ admin: await api(whole) }, {});
+    const json = terminal();
+    expect(await status(json, client, { service: "web", json: true })).toBe(0);
+    expect(JSON.parse(json.out.join("\n"))).toMatchObject({
+      services: [{ name: "web" }],
+      containers: [{ name: "shop-web-1" }],
+    });
+    const said = terminal();
+    expect(await status(said, client, { service: "wbe" })).toBe(2);
+    expect(said.errors.join()).toContain("wbe");
+  });
+
+  it("says where it looked when nobody answers", async () => {
+    const client = adminClient({}, { SMARTSTACK_ADMIN: "127.0.0.1:1" });
+    await expect(status(terminal(), client, {})).rejects.toThrow(/127\.0\.0\.1:1: .*ECONNREFUSED.*--admin/);
+  });
+});
+
+describe("wait", () => {
+  it("asks until the service is ready", async () => {
+    let asked = 0;
+    const address = await api(({ url }) => {
+      expect(url).toBe("/readyz?service=web");
+      return ++asked < 3 ? [503, [{ part: "service:web", ready: false, reason: "no backend" }]] : [200, []];
+    });
+    expect(await wait(terminal(), adminClient({ admin: address }, {}), "web", 10_000, systemClock)).toBe(0);
+    expect(asked).toBe(3);
+  });
+
+  it("ends with 2 and the last reason", async () => {
+    const address = await api(() => [503, { parts: [{ part: "service:web", ready: false, reason: "no backend" }] }]);
+    const said = terminal();
+    expect(await wait(said, adminClient({ admin: address }, {}), "web", 300, systemClock)).toBe(2);
+    expect(said.errors.join()).toContain("service:web: no backend");
+  });
+});
+
+describe("drain", () => {
+  it("finds the instance by what an operator knows of it, and sends token and state", async () => {
+    const puts: unknown[] = [];
+    const folder = mkdtempSync(join(tmpdir(), "smartstack-api-"));
+    folders.push(folder);
+    const address = await api(
+      (request, body) => {
+        if (request.method === "GET") return whole(request);
+        puts.push([request.url, JSON.parse(body), request.headers.authorization]);
+        return [200, {}];
+      },
+      join(folder, "admin.sock"),
+    );
+    const client = adminClient({ admin: address, token: "t" }, {});
+    for (const named of ["0123456789ab-80", "shop-web-1", "01234567", one.id])
+      expect(await setState(terminal(), client, named, "draining", "5m")).toBe(0);
+    const put = ["/api/v1/services/web/instances/0123456789ab-80/state", { state: "draining", for: "5m" }, "Bearer t"];
+    expect(puts).toEqual([put, put, put, put]);
+  });
+
+  it("shows what the API answers when it refuses", async () => {
+    const address = await api((request) =>
+      request.method === "GET" ? whole(request) : [403, { error: "set admin.token or use a unix socket" }],
+    );
+    await expect(
+      setState(terminal(), adminClient({ admin: address }, {}), "shop-web-1", "up", undefined),
+    ).rejects.toThrow("403: set admin.token");
+  });
+
+  it("takes no prefix that fits two containers, and none that is too short", () => {
+    const other = {
+      ...one,
+      id: "0123aaaaaaaa".padEnd(64, "0"),
+      name: "b",
+      registrations: [{ ...one.registrations[0], id: "0123aaaaaaaa-80" }],
+    } as ContainerStatus;
+    expect(() => instancesNamed("0123", [web], [one, other])).toThrow("fits several containers");
+    expect(instancesNamed("01", [web], [one])).toEqual([]);
+    expect(instancesNamed("nobody", [web], [one])).toEqual([]);
+  });
+});
+
+describe("targetOf", () => {
+  it.each([
+    ["127.0.0.1:3210", { host: "127.0.0.1", port: 3210 }],
+    ["http://localhost:80/", { host: "localhost", port: 80 }],
+    ["[::1]:3210", { host: "::1", port: 3210 }],
+    ["unix:/run/x.sock", { socketPath: "/run/x.sock" }],
+    ["unix:///run/x.sock", { socketPath: "/run/x.sock" }],
+  ])("%s", (address, target) => {
+    expect(targetOf(address)).toEqual(target);
+  });
+
+  it.each(["localhost", "https://a:1", "a:b", ""])("refuses %j", (address) => {
+    expect(() => targetOf(address)).toThrow("expected host:port or unix:/path");
+  });
+});
+
+describe("table", () => {
+  it("lines columns up and leaves no trailing blanks", () => {
+    expect(
+      table([
+        ["A", "BB", "C"],
+        ["aaa", "b"],
+        ["", "", "c"],
+      ]),
+    ).toEqual(["A    BB  C", "aaa  b", "         c"]);
+  });
+});
