@@ -65,7 +65,9 @@ describe("nerve", () => {
     const services = "registry: {type: etcd, hosts: [a:1]}\nservices: {web: {host: 127.0.0.1, port: 80}}";
     expect(load("nerve", services).value.nerve?.docker).toBe(false);
     expect(load("nerve", `${services}\ndocker: {}`).value.nerve?.docker).toMatchObject({ address: "auto" });
-    expect(load("nerve", "registry: {type: etcd, hosts: [a:1]}").value.nerve?.docker).toMatchObject({ address: "auto" });
+    expect(load("nerve", "registry: {type: etcd, hosts: [a:1]}").value.nerve?.docker).toMatchObject({
+      address: "auto",
+    });
     expect(load("nerve", services).value.admin?.listen).toBe("127.0.0.1:3211");
   });
 

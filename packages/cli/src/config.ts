@@ -1,4 +1,5 @@
-import { type ConfigSource, type Loaded, loadConfig } from "@smartstack/core";
+import { parseAddress } from "@smartstack/admin";
+import { type ConfigSource, describeError, type Loaded, loadConfig } from "@smartstack/core";
 import { type DockerConfig, dockerConfig, type NerveConfig, nerveConfig } from "@smartstack/nerve";
 import { type RegistryConfig, registryConfig } from "@smartstack/registry";
 import { type SynapseConfig, synapseConfig } from "@smartstack/synapse";
@@ -24,7 +25,16 @@ export interface StackConfig {
 
 const adminKeys = z.strictObject({
   /** `host:port` or `unix:/path`. Absent: 127.0.0.1 and the role's port. */
-  listen: z.string().min(1).optional(),
+  listen: z
+    .string()
+    .superRefine((value, context) => {
+      try {
+        parseAddress(value);
+      } catch (error) {
+        context.addIssue({ code: "custom", message: describeError(error) });
+      }
+    })
+    .optional(),
   token: z.string().min(1).optional(),
   /** A file whose first line is the token. */
   token_file: z.string().min(1).optional(),

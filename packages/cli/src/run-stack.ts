@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Admin, createAdmin } from "@smartstack/admin";
+import { type Admin, type AdminSources, createAdmin } from "@smartstack/admin";
 import {
   type Clock,
   type ContainerStatus,
@@ -35,7 +35,6 @@ export interface Stack {
   readiness(service?: string): readonly Readiness[];
   services(): readonly ServiceStatus[];
   containers(): readonly ContainerStatus[];
-  readonly registries: RegistryPool;
   /** Drains synapse, then stops nerve by its on_stop, then lets go of the registries. Never rejects. Idempotent. */
   stop(): Promise<void>;
 }
@@ -43,86 +42,83 @@ export interface Stack {
 interface Parts {
   readonly nerve: Nerve | undefined;
   readonly synapse: Synapse | undefined;
-  admin: Admin | undefined;
+  readonly admin: Admin | undefined;
+  readonly registries: RegistryPool;
 }
 
 const NERVE_STOP_MS = 4_000;
+const ADMIN_STOP_MS = 2_000;
 const REGISTRY_STOP_MS = 3_000;
 const DRAIN_SLACK_MS = 2_000;
 
 /** @throws when a registry's driver cannot be loaded. Nothing is started yet. */
 export async function createStack(initial: StackConfig, deps: StackDeps): Promise<Stack> {
-  const { clock, events } = deps;
+  const { clock } = deps;
   let config = initial;
   const startedMs = clock.now();
   const registries = registryPool(deps);
-  const parts: Parts = {
-    nerve: await nerveOf(initial, registries, deps),
-    synapse: synapseOf(initial, registries, deps),
-    admin: undefined,
-  };
+  const nerve = await nerveOf(initial, registries, deps);
+  const synapse = synapseOf(initial, registries, deps);
   let stopping: Promise<void> | undefined;
 
   const readiness = (service?: string): readonly Readiness[] => {
     if (stopping !== undefined) return [{ part: "process", ready: false, reason: "stopping" }];
-    const all = [...(parts.nerve?.readiness() ?? []), ...(parts.synapse?.readiness() ?? [])];
+    const all = [...(nerve?.readiness() ?? []), ...(synapse?.readiness() ?? [])];
     if (service === undefined) return all.filter(({ part }) => !part.startsWith("service:"));
-    const part = `service:${service}`;
-    const known = all.filter((each) => each.part === part);
-    return known.length > 0 ? known : [serviceReadiness(service, parts.nerve?.containers() ?? [])];
+    const known = all.filter(({ part }) => part === `service:${service}`);
+    return known.length > 0 ? known : [serviceReadiness(service, nerve?.containers() ?? [])];
   };
-  const stack: Stack = {
-    registries,
+  const status = (): StackStatus => {
+    const node = nerve?.node();
+    return {
+      role: config.role,
+      version: deps.version,
+      startedMs,
+      ...(node === undefined ? {} : { node }),
+      registries: registries.opened().map((registry) => registry.status()),
+      readiness: readiness(),
+    };
+  };
+  const services = (): readonly ServiceStatus[] => synapse?.services() ?? [];
+  const containers = (): readonly ContainerStatus[] => nerve?.containers() ?? [];
+  const admin = adminOf(initial, deps, {
+    status,
+    readiness,
+    services,
+    containers,
+    // nerve's word reaches everyone; without a nerve for it, it is this proxy's own.
+    setState: (service, id, state, forMs) =>
+      (nerve?.setState(service, id, state, forMs) ?? false) ||
+      (synapse?.setLocalState(service, id, state === "up" ? undefined : state, forMs) ?? false),
+    config: () => maskedConfig(config),
+  });
+  return {
+    readiness,
+    status,
+    services,
+    containers,
     async start() {
-      parts.nerve?.start();
-      const { admin } = config;
-      if (admin !== undefined) {
-        parts.admin = createAdmin({
-          listen: admin.listen,
-          ...(admin.token === undefined ? {} : { token: admin.token }),
-          events,
-          clock,
-          sources: {
-            status: stack.status,
-            readiness,
-            services: stack.services,
-            containers: stack.containers,
-            setState: (service, id, state, forMs) =>
-              (parts.nerve?.setState(service, id, state, forMs) ?? false) ||
-              (parts.synapse?.setLocalState(service, id, state === "up" ? undefined : state, forMs) ?? false),
-            config: () => maskedConfig(config),
-          },
-        });
-      }
-      await Promise.all([parts.synapse?.start(), parts.admin?.start()]);
+      nerve?.start();
+      await Promise.all([synapse?.start(), admin?.start()]);
     },
     reconfigure(next) {
       const fixed = (["registry", "admin", "log"] as const).filter((key) => !isDeepStrictEqual(next[key], config[key]));
-      if (next.nerve !== undefined) parts.nerve?.reconfigure(next.nerve);
-      if (next.synapse !== undefined) parts.synapse?.reconfigure(next.synapse);
+      if (next.nerve !== undefined) nerve?.reconfigure(next.nerve);
+      if (next.synapse !== undefined) synapse?.reconfigure(next.synapse);
       config = { ...next, registry: config.registry, admin: config.admin, log: config.log };
       return fixed;
     },
-    status() {
-      const node = parts.nerve?.node();
-      return {
-        role: config.role,
-        version: deps.version,
-        startedMs,
-        ...(node === undefined ? {} : { node }),
-        registries: registries.opened().map((registry) => registry.status()),
-        readiness: readiness(),
-      };
-    },
-    readiness,
-    services: () => parts.synapse?.services() ?? [],
-    containers: () => parts.nerve?.containers() ?? [],
     stop() {
-      stopping ??= stopParts(parts, config, registries, deps);
+      stopping ??= stopParts({ nerve, synapse, admin, registries }, config, deps);
       return stopping;
     },
   };
-  return stack;
+}
+
+function adminOf(config: StackConfig, deps: StackDeps, sources: AdminSources): Admin | undefined {
+  if (config.admin === undefined) return undefined;
+  const { listen, token } = config.admin;
+  return createAdmin({ ...deps, listen, sources, ...(token === undefined ? {} : { token }) });
 }
 
 async function nerveOf(config: StackConfig, registries: RegistryPool, deps: StackDeps): Promise<Nerve | undefined> {
@@ -156,7 +152,7 @@ function serviceReadiness(service: string, containers: readonly ContainerStatus[
   return { part: `service:${service}`, ready, reason };
 }
 
-async function stopParts(parts: Parts, config: StackConfig, registries: RegistryPool, deps: StackDeps): Promise<void> {
+async function stopParts(parts: Parts, config: StackConfig, deps: StackDeps): Promise<void> {
   const end = async (what: string, side: ErrorSide, ms: number, work: Promise<unknown> | undefined): Promise<void> => {
     try {
       if (work !== undefined) await withDeadline(work, { clock: deps.clock, ms, what: `stop of ${what}`, side });
@@ -167,6 +163,6 @@ async function stopParts(parts: Parts, config: StackConfig, registries: Registry
   const graceMs = (config.synapse?.shutdown_grace ?? 0) + DRAIN_SLACK_MS;
   await end("synapse", "self", graceMs, parts.synapse?.stop());
   await end("nerve", "self", NERVE_STOP_MS, parts.nerve?.stop());
-  await end("admin", "self", REGISTRY_STOP_MS, parts.admin?.close());
-  await end("registry", "registry", REGISTRY_STOP_MS, registries.close());
+  await end("admin", "self", ADMIN_STOP_MS, parts.admin?.close());
+  await end("registry", "registry", REGISTRY_STOP_MS, parts.registries.close());
 }

@@ -53,7 +53,9 @@ export function instancesNamed(
   for (const { id: container, name, registrations } of containers)
     for (const { service, id } of registrations) all.set(`${service}/${id}`, { service, id, container, name });
   const instances = [...all.values()];
-  const exact = instances.filter((each) => each.id === named || each.name === named || each.container === named);
+  const exact = instances.filter(
+    (each) => each.id === named || each.name === named || each.name === `/${named}` || each.container === named,
+  );
   if (exact.length > 0) return exact.map(({ service, id }) => ({ service, id }));
   const byPrefix = instances.filter((each) => isPrefix(named, each.container));
   const owners = new Set(byPrefix.map((each) => each.container?.slice(0, 12)));
@@ -66,7 +68,7 @@ export function instancesNamed(
 }
 
 function isPrefix(named: string, container: string | undefined): boolean {
-  if (container === undefined || !/^[0-9a-f]{3,64}$/.test(named)) return false;
+  if (container === undefined || !/^[0-9a-f]{4,64}$/.test(named)) return false;
   // A registry carries 12 digits of an id of which an operator may have copied all 64.
   return container.startsWith(named) || named.startsWith(container);
 }
