@@ -2,13 +2,13 @@ import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
-import { linkedSubnets, type Subnet } from "./reach.ts";
+import { routedSubnets, type Subnet } from "./reach.ts";
 
 /** What this machine, or the container nerve runs in, knows of its own place in the network. */
 export function localSubnets(): Subnet[] {
   const subnets: Subnet[] = [];
   try {
-    subnets.push(...linkedSubnets(readFileSync("/proc/net/route", "utf8")));
+    subnets.push(...routedSubnets(readFileSync("/proc/net/route", "utf8")));
   } catch {
     // Not Linux: the interfaces below are all there is to know.
   }

@@ -3,8 +3,8 @@ import type { ContainerFacts, NetworkAttachment } from "./containers.ts";
 
 /**
  * Which container networks nerve can open connections to. In a container: those it is attached to. On a host's network:
- * those the host has an interface in, which are all bridges, `internal` ones too, but neither overlays nor what a
- * Docker Desktop or rootless engine keeps in a place of its own.
+ * those the host has a route to, which are all bridges, `internal` ones too, but neither overlays nor what a Docker
+ * Desktop or rootless engine keeps in a place of its own.
  */
 export type Reach =
   | { readonly kind: "host"; readonly subnets: readonly Subnet[] }
@@ -38,15 +38,20 @@ export function matchNetwork(facts: ContainerFacts, wanted: string): NetworkAtta
   );
 }
 
-/** The networks that /proc/net/route says are on a link of this machine, also while their link is down (a bridge without containers). Pure. */
-export function linkedSubnets(routeTable: string): Subnet[] {
+const ROUTE_REJECT = 0x0200;
+
+/**
+ * The networks that /proc/net/route knows a way to, also while their link is down (a bridge without containers). The
+ * default route says nothing: an engine whose networks are elsewhere would seem reachable through it. Pure.
+ */
+export function routedSubnets(routeTable: string): Subnet[] {
   const subnets: Subnet[] = [];
   for (const line of routeTable.split("\n").slice(1)) {
-    const [, destination, gateway, , , , , mask] = line.trim().split(/\s+/);
-    if (destination === undefined || mask === undefined || gateway !== "00000000") continue;
+    const [, destination, , flags, , , , mask] = line.trim().split(/\s+/);
+    if (destination === undefined || flags === undefined || mask === undefined) continue;
     const prefix = Number.parseInt(mask, 16).toString(2).replaceAll("0", "").length;
-    // A default route without gateway (a point-to-point link) says nothing about who is there.
-    if (prefix > 0) subnets.push({ address: littleEndian(destination), prefix });
+    if (prefix > 0 && (Number.parseInt(flags, 16) & ROUTE_REJECT) === 0)
+      subnets.push({ address: littleEndian(destination), prefix });
   }
   return subnets;
 }
