@@ -52,9 +52,14 @@ const SENTENCES: { readonly [N in EventName]: Told<N> } = {
 // In one process these say what synapse's own sentences say a moment later.
 const TOLD_BY_SYNAPSE: ReadonlySet<EventName> = new Set(["instance.announced", "instance.withdrawn"]);
 
+// The registry inside the process: it is never away.
+const OWN_REGISTRY: readonly string[] = ["memory", "this process"];
+
 /** What to tell of an event. */
 export function sentenceOf(event: StackEvent, role: Role): Sentence {
   const [level, text] = SENTENCES[event.name] as Told<EventName>;
-  const quiet = role === "up" && TOLD_BY_SYNAPSE.has(event.name);
+  const quiet =
+    (role === "up" && TOLD_BY_SYNAPSE.has(event.name)) ||
+    (event.name === "registry.connected" && OWN_REGISTRY.includes(event.data.registry));
   return { level: quiet ? "debug" : level, text: text(event.data as never, role) };
 }
