@@ -1,6 +1,7 @@
 import { loadConfig } from "@smartstack/core";
 import { DEFAULT_CHECK, DEFAULT_TIMEOUTS } from "@smartstack/proxy";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { type SynapseConfig, synapseConfig } from "./config.ts";
 import { discoveredNames } from "./discover.ts";
 
@@ -13,6 +14,11 @@ function service(body: string): NonNullable<SynapseConfig["services"][string]> {
   if (web === undefined) throw new Error("no service");
   return web;
 }
+
+const LOOPBACK_3000 = [
+  { host: "127.0.0.1", port: 3_000 },
+  { host: "::1", port: 3_000 },
+];
 
 describe("synapseConfig", () => {
   it("has the documented defaults", () => {
@@ -54,6 +60,7 @@ describe("synapseConfig", () => {
         { host: "::1", port: 3_000 },
       ],
     ],
+    ["[3000, '127.0.0.1:3001']", [...LOOPBACK_3000, { host: "127.0.0.1", port: 3_001 }]],
     ["[unix:/run/web.sock]", [{ path: "/run/web.sock" }]],
   ])("reads listen: %s", (text, expected) => {
     expect(service(`proxy: {listen: ${text}}`).proxy.listen).toEqual(expected);
@@ -65,6 +72,16 @@ describe("synapseConfig", () => {
       expect(() => service(`proxy: {listen: ["${text}"]}`)).toThrow(/synapse.yaml:3:\d+: .*expected "127.0.0.1:3000"/);
     },
   );
+
+  it("reads a single port and a range for listen_ports", () => {
+    expect(load("listen_ports: 8080").value.listen_ports).toEqual({ from: 8_080, to: 8_080 });
+    expect(load("listen_ports: 3000-3999").value.listen_ports).toEqual({ from: 3_000, to: 3_999 });
+  });
+
+  it("can be written down as a JSON Schema", () => {
+    const schema = z.toJSONSchema(synapseConfig, { io: "input" });
+    expect(Object.keys(schema.properties ?? {})).toContain("services");
+  });
 
   it("reads a whole service", () => {
     const web = service(

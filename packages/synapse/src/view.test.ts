@@ -263,6 +263,13 @@ describe("nextView", () => {
     expect(known(run(view, { type: "tick" }, HOLD_MS * 2).view)).toEqual(["i1", "i2"]);
   });
 
+  it("forgets that an instance was down when it moves to another address", () => {
+    let view = run(after(TWO), { type: "health", id: "i1", up: false }).view;
+    view = run(view, batch(put(instance("i1", { port: 9_999 })))).view;
+    view = run(view, reset(), 1_000).view;
+    expect(known(run(view, { type: "tick" }, 60_000).view)).toEqual(["i1", "i2"]);
+  });
+
   it("counts a doubt that began before it was suspect from the moment it is suspect", () => {
     let view = run(after(TWO), { type: "health", id: "i1", up: false }, 0).view;
     view = run(view, reset(), 100_000).view;

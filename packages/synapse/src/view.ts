@@ -114,8 +114,9 @@ function afterBatch(view: ServiceView, batch: Batch, settings: ViewSettings): St
     suspects.set(id, { instance, sinceMs: earlier?.sinceMs ?? settings.nowMs, untilMs, reason: verdict.reason });
   }
   for (const [id, instance] of entries.instances) facts.push(...arrival(view, before.get(id), id, instance));
-  const known = (id: string): boolean => entries.instances.has(id) || suspects.has(id);
-  const downSince = new Map([...view.downSince].filter(([id]) => known(id)));
+  // A verdict on a backend holds for its address: the proxy begins anew with another one, and with one that came back.
+  const stays = (id: string): boolean => suspects.has(id) || sameAddress(before.get(id), entries.instances.get(id));
+  const downSince = new Map([...view.downSince].filter(([id]) => stays(id)));
   return { view: { entries, suspects, downSince, unread: undefined, provisional: false }, facts };
 }
 
@@ -170,7 +171,7 @@ function claimReason(instance: Instance, id: string, owners: ReadonlyMap<string,
 
 function arrival(view: ServiceView, before: Instance | undefined, id: string, now: Instance): Fact[] {
   if (before === undefined) return [{ kind: "added", id, instance: now, reason: "announced" }];
-  if (before.host !== now.host || before.port !== now.port) {
+  if (!sameAddress(before, now)) {
     return [
       { kind: "removed", id, instance: before, reason: "its address changed" },
       { kind: "added", id, instance: now, reason: "its address changed" },
@@ -180,6 +181,10 @@ function arrival(view: ServiceView, before: Instance | undefined, id: string, no
   return (before.state ?? "up") === (now.state ?? "up")
     ? []
     : [{ kind: "state", id, instance: now, reason: "set in the registry" }];
+}
+
+function sameAddress(a: Instance | undefined, b: Instance | undefined): boolean {
+  return a !== undefined && b !== undefined && a.host === b.host && a.port === b.port;
 }
 
 function unread(view: ServiceView, reason: string, nowMs: number): Step {
