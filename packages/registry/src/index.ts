@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Driver, RegistryDeps } from "./driver.ts";
 import { etcd } from "./etcd.ts";
 import { memory } from "./memory.ts";
+import { zookeeper } from "./zookeeper.ts";
 
 export type { Driver, RegistryDeps } from "./driver.ts";
 
@@ -10,6 +11,7 @@ export type { Driver, RegistryDeps } from "./driver.ts";
 const DRIVERS = {
   etcd,
   memory,
+  zookeeper,
 };
 
 type DriverName = keyof typeof DRIVERS;

@@ -1,8 +1,11 @@
-import { type Clock, describeError, type RegistryStatus } from "@smartstack/core";
+import { type Clock, describeError, type ErrorCode, isStackError, type RegistryStatus } from "@smartstack/core";
+
+const ANSWERS: ReadonlySet<ErrorCode> = new Set(["REGISTRY_FENCED", "REGISTRY_FAILED", "CLOSED"]);
 
 /** Keeps what a registry's status says of its connection. */
 export interface Link {
   up(facts?: { readonly position?: string; readonly ttlMs?: number }): void;
+  /** A server that answers with a refusal is still connected. */
   down(error: unknown): void;
   /** Something failed that does not make the connection doubtful. */
   note(error: unknown): void;
@@ -24,7 +27,7 @@ export function link(clock: Clock, type: string, target: string): Link {
       facts = { ...facts, ...more };
     },
     down(error) {
-      turn(false);
+      if (!isStackError(error) || !ANSWERS.has(error.code)) turn(false);
       lastError = describeError(error);
     },
     note(error) {

@@ -59,7 +59,7 @@ export function memoryStore(): MemoryStore {
 /** The reference: what every other driver has to look like from outside. Entries live as long as the process. */
 export function memoryRegistry(deps: RegistryDeps, store: MemoryStore = memoryStore()): Registry {
   const state = link(deps.clock, "memory", "this process");
-  const copies = mirror(sourceOf(store), state, rejecter(deps.events));
+  const copies = mirror(sourceOf(store), state, rejecter(deps.events), deps.clock);
   const announced = new Set<string>();
   return {
     type: "memory",

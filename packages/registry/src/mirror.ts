@@ -1,9 +1,11 @@
-import { type Batch, channel, isStackError, mailbox, StackError } from "@smartstack/core";
+import { type Batch, type Clock, channel, isStackError, mailbox, StackError, sleep } from "@smartstack/core";
 import { type Changes, type Contents, contents, type Delta, type Held, type Reject } from "./contents.ts";
 import type { Link } from "./link.ts";
 
 /** How many batches a watcher may be behind before it has to begin anew. */
 const BATCHES_MAX = 10_000;
+
+const CLOSE_MS_MAX = 1_500;
 
 /** Where a source reports to: everything once, then each change. */
 export interface Sink {
@@ -47,7 +49,7 @@ interface Run {
   end(error: StackError): void;
 }
 
-export function mirror(source: Source, link: Link, reject: Reject): Mirror {
+export function mirror(source: Source, link: Link, reject: Reject, clock: Clock): Mirror {
   let current: Run | undefined;
   let closed: StackError | undefined;
 
@@ -112,7 +114,11 @@ export function mirror(source: Source, link: Link, reject: Reject): Mirror {
       closed ??= closedError();
       const run = current;
       run?.end(closed);
-      await run?.done;
+      if (run === undefined) return;
+      // What a source has under way ends by its own deadlines; nobody waits for those.
+      const waited = new AbortController();
+      await Promise.race([run.done, sleep(clock, CLOSE_MS_MAX, waited.signal)]);
+      waited.abort();
     },
   };
 }
@@ -155,8 +161,7 @@ function begin(source: Source, link: Link, reject: Reject): Run {
     rejectLoaded(error);
     for (const subscriber of [...subscribers]) subscriber.ended(error);
     subscribers.clear();
-    if (error.code === "CLOSED") link.note(error);
-    else link.down(error);
+    link.down(error);
   };
   const copy: Copy = {
     contents: held,

@@ -65,7 +65,8 @@ export function openSession(options: SessionOptions): Session {
       await work();
     } catch (error) {
       if (isStackError(error) && isLoss(error)) lose(error);
-      throw error;
+      // What fails because the session was lost meanwhile fails for that reason.
+      throw lost.signal.aborted ? lost.signal.reason : error;
     }
   };
   const leave = copy.subscribe({

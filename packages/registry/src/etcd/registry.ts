@@ -29,7 +29,7 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
   let turn = Math.floor(random() * hosts.length);
   const connect = (): EtcdClient => etcdClient(hosts[turn++ % hosts.length] ?? "", clock);
   const onRevision = (revision: string): void => state.up({ position: `revision ${revision}` });
-  const copies = mirror(etcdSource({ connect, prefix, clock, onRevision }), state, rejecter(events));
+  const copies = mirror(etcdSource({ connect, prefix, clock, onRevision }), state, rejecter(events), clock);
   const announced = new Set<string>();
   const leases = new Map<string, Lease>();
   const open = new Set<() => void>();

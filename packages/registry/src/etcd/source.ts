@@ -17,11 +17,14 @@ export interface EtcdSourceOptions {
 export function etcdSource(options: EtcdSourceOptions): Source {
   return async (sink, signal) => {
     const client = options.connect();
+    const close = (): void => client.close();
+    signal.addEventListener("abort", close, { once: true });
     try {
       const listing = await list(client, options.prefix);
       if (signal.aborted) return;
       await watchFrom(client, listing, sink, signal, options);
     } finally {
+      signal.removeEventListener("abort", close);
       client.close();
     }
   };

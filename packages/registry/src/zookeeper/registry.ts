@@ -1,0 +1,92 @@
+import { type InstanceRecord, isStackError, type NodeEntry, type Registry, type Session } from "@smartstack/core";
+import type { RegistryDeps } from "../driver.ts";
+import { link } from "../link.ts";
+import { closedError, mirror } from "../mirror.ts";
+import { rejecter } from "../rejecter.ts";
+import { loseOnce, openSession, sessionLost } from "../session.ts";
+import type { ZooKeeperConfig } from "../zookeeper.ts";
+import { claim } from "./claim.ts";
+import { openZooKeeper, type ZooKeeper } from "./client.ts";
+import type { Resume } from "./connection.ts";
+import { zooKeeperHolder } from "./holder.ts";
+import { zooKeeperSource } from "./source.ts";
+
+/** The driver for ZooKeeper. Watching and announcing have a session each; each attempt to connect takes the next server. */
+export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): Registry {
+  const { clock, random, events } = deps;
+  const { prefix, hosts, ttl } = config;
+  const state = link(clock, "zookeeper", `${hosts.join(",")}${prefix}`);
+  let turn = Math.floor(random() * hosts.length);
+  const connect = async (signal: AbortSignal, resume?: Resume): Promise<ZooKeeper> => {
+    const host = hosts[turn++ % hosts.length] ?? "";
+    const zk = await openZooKeeper({ host, sessionMs: ttl, resume, clock, signal });
+    state.up({ position: `session 0x${zk.sessionId}`, ttlMs: zk.sessionMs });
+    return zk;
+  };
+  const copies = mirror(zooKeeperSource(connect, prefix), state, rejecter(events), clock);
+  const announced = new Set<string>();
+  const sessions = new Map<string, Resume>();
+  const open = new Set<() => void>();
+
+  const connectAs = async (node: string, signal: AbortSignal): Promise<ZooKeeper> => {
+    const before = sessions.get(node);
+    if (before === undefined) return connect(signal);
+    try {
+      return await connect(signal, before);
+    } catch (error) {
+      if (!isStackError(error) || error.code !== "REGISTRY_SESSION_LOST") throw error;
+      sessions.delete(node);
+      return connect(signal);
+    }
+  };
+
+  const announceOn = async (
+    zk: ZooKeeper,
+    owner: NodeEntry,
+    restore: readonly InstanceRecord[],
+    signal: AbortSignal,
+  ): Promise<Session> => {
+    sessions.set(owner.node, zk.resume);
+    const copy = await copies.join(signal);
+    const written = await claim(zk, { prefix, owner, restore, copy, announcedBefore: announced.has(owner.boot) });
+    announced.add(owner.boot);
+    const lost = new AbortController();
+    const stop = (): void => {
+      open.delete(stop);
+      zk.closed.removeEventListener("abort", lose);
+      zk.drop(closedError());
+    };
+    const lose = (): void =>
+      loseOnce(lost, sessionLost("the connection that holds our session ended", zk.closed.reason));
+    zk.closed.addEventListener("abort", lose, { once: true });
+    open.add(stop);
+    const forget = (): boolean => sessions.delete(owner.node);
+    const holder = zooKeeperHolder({ zk, prefix, owner, clock, stop, forget });
+    const session = openSession({ owner, copy, holder, written, lost, link: state, clock });
+    if (zk.closed.aborted) lose();
+    return session;
+  };
+
+  return {
+    type: "zookeeper",
+    async announce(owner, restore, signal) {
+      let zk: ZooKeeper | undefined;
+      try {
+        zk = await connectAs(owner.node, signal);
+        return await announceOn(zk, owner, restore, signal);
+      } catch (error) {
+        // Not ended: entries that moved to this session must live until the next attempt resumes it.
+        zk?.drop(closedError());
+        state.down(error);
+        throw error;
+      }
+    },
+    watch: (service, signal) => copies.watch(service, signal),
+    services: (signal) => copies.services(signal),
+    status: () => state.status(),
+    async close() {
+      for (const stop of [...open]) stop();
+      await copies.close();
+    },
+  };
+}

@@ -1,0 +1,133 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import zookeeper, { type Client } from "node-zookeeper-client";
+import { accepts, type ServerOptions, startServer, type TestServer } from "./etcd.ts";
+import { freePort } from "./ports.ts";
+
+/** Debian's jars; no distribution of ZooKeeper is needed. */
+const CLASS_PATH = "/etc/zookeeper/conf:/usr/share/java/*";
+
+/** The server's clock for sessions: they expire on a multiple of it. */
+export const TICK_MS = 500;
+
+/** Starts one ZooKeeper server on loopback, with sessions of 1 s and more; resolves when it serves. */
+export async function startZooKeeper(options: ServerOptions = {}): Promise<TestServer> {
+  const port = options.port ?? (await freePort());
+  const endpoint = `127.0.0.1:${port}`;
+  return startServer("zookeeper", endpoint, options.dataDir, async (dir) => {
+    const file = join(dir, "zoo.cfg");
+    const settings = {
+      dataDir: dir,
+      clientPortAddress: "127.0.0.1",
+      clientPort: port,
+      tickTime: TICK_MS,
+      minSessionTimeout: 2 * TICK_MS,
+      maxSessionTimeout: 60_000,
+      maxClientCnxns: 0,
+      "admin.enableServer": false,
+    };
+    await writeFile(
+      file,
+      Object.entries(settings)
+        .map(([key, value]) => `${key}=${value}\n`)
+        .join(""),
+    );
+    return {
+      command: "java",
+      args: [
+        "-Xmx128m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        CLASS_PATH,
+        "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+        file,
+      ],
+      ready: async () => (await accepts(endpoint)) && serves(endpoint),
+    };
+  });
+}
+
+/** Runs `work` on a session of its own, with the library alone: no part of our driver. */
+export async function withZooKeeper<T>(endpoint: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = zookeeper.createClient(endpoint, { sessionTimeout: 5_000, spinDelay: 100, retries: 2 });
+  let giveUp: NodeJS.Timeout | undefined;
+  const connected = new Promise<void>((resolve, reject) => {
+    giveUp = setTimeout(() => reject(new Error(`no session at ${endpoint} within 5 s`)), 5_000);
+    client.once("connected", () => resolve());
+  });
+  client.connect();
+  try {
+    await connected;
+    return await work(client);
+  } finally {
+    clearTimeout(giveUp);
+    client.close();
+  }
+}
+
+async function serves(endpoint: string): Promise<boolean> {
+  return withZooKeeper(endpoint, async (client) => (await childrenOf(client, "/")) !== undefined);
+}
+
+function childrenOf(client: Client, path: string): Promise<string[] | undefined> {
+  return settle<string[]>((done) => client.getChildren(path, done), zookeeper.Exception.NO_NODE);
+}
+
+function settle<T>(
+  work: (done: (error: unknown, value?: T) => void) => void,
+  accepted?: number,
+): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    work((error, value) => {
+      if (!error) resolve(value);
+      else if ((error as { code?: number }).code === accepted) resolve(undefined);
+      else reject(error);
+    });
+  });
+}
+
+/** Every node below a path that has a text, relative path → text. */
+export async function zookeeperRead(endpoint: string, path: string): Promise<Map<string, string>> {
+  return withZooKeeper(endpoint, async (client) => {
+    const found = new Map<string, string>();
+    const visit = async (at: string): Promise<void> => {
+      const data = await settle<Buffer>((done) => client.getData(at, done), zookeeper.Exception.NO_NODE);
+      if (at !== path && data !== undefined && data.length > 0) found.set(at.slice(path.length + 1), data.toString());
+      for (const name of (await childrenOf(client, at)) ?? []) await visit(`${at}/${name}`);
+    };
+    await visit(path);
+    return found;
+  });
+}
+
+/** Writes a persistent node (its folder is made), or deletes it when `text` is undefined. */
+export async function zookeeperWrite(endpoint: string, path: string, text: string | undefined): Promise<void> {
+  await withZooKeeper(endpoint, async (client) => {
+    if (text === undefined) {
+      await settle((done) => client.remove(path, done), zookeeper.Exception.NO_NODE);
+      return;
+    }
+    await settle((done) => client.mkdirp(path, done));
+    await settle((done) => client.setData(path, Buffer.from(text), done));
+  });
+}
+
+/** Deletes a path and all below it. */
+export async function zookeeperWipe(endpoint: string, path: string): Promise<void> {
+  await withZooKeeper(endpoint, async (client) => {
+    const remove = async (at: string): Promise<void> => {
+      for (const name of (await childrenOf(client, at)) ?? []) await remove(`${at}/${name}`);
+      await settle((done) => client.remove(at, done), zookeeper.Exception.NO_NODE);
+    };
+    // A driver that repairs at once may put something back meanwhile.
+    for (let attempt = 0; attempt < 20; attempt++) {
+      try {
+        await remove(path);
+        return;
+      } catch (error) {
+        if ((error as { code?: number }).code !== zookeeper.Exception.NOT_EMPTY) throw error;
+      }
+    }
+  });
+}
