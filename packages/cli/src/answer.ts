@@ -10,6 +10,12 @@ export function expectOk<T>(answer: AdminAnswer): T {
   });
 }
 
+/** The list under `key` in the body of a good answer. @throws StackError */
+export function listIn<T>(answer: AdminAnswer, key: string): readonly T[] {
+  const list = expectOk<Record<string, unknown> | null>(answer)?.[key];
+  return Array.isArray(list) ? (list as readonly T[]) : [];
+}
+
 /** What an error body says, in one line. */
 export function reasonOf(body: unknown): string {
   if (typeof body === "string") return body.trim().slice(0, 500) || "no reason given";

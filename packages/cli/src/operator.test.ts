@@ -104,8 +104,8 @@ const running = {
 
 const whole = ({ url }: IncomingMessage): [number, unknown] => {
   if (url === "/api/v1/status") return [200, running];
-  if (url === "/api/v1/services") return [200, [web]];
-  if (url === "/api/v1/containers") return [200, [one, refused]];
+  if (url === "/api/v1/services") return [200, { services: [web] }];
+  if (url === "/api/v1/containers") return [200, { containers: [one, refused] }];
   return [404, { error: "no such path" }];
 };
 
@@ -145,7 +145,7 @@ describe("wait", () => {
     let asked = 0;
     const address = await api(({ url }) => {
       expect(url).toBe("/readyz?service=web");
-      return ++asked < 3 ? [503, [{ part: "service:web", ready: false, reason: "no backend" }]] : [200, []];
+      return ++asked < 3 ? [503, { ready: false, parts: [] }] : [200, { ready: true, parts: [] }];
     });
     expect(await wait(terminal(), adminClient({ admin: address }, {}), "web", 10_000, systemClock)).toBe(0);
     expect(asked).toBe(3);

@@ -124,11 +124,13 @@ function adminOf(config: StackConfig, deps: StackDeps, sources: AdminSources): A
 async function nerveOf(config: StackConfig, registries: RegistryPool, deps: StackDeps): Promise<Nerve | undefined> {
   if (config.nerve === undefined) return undefined;
   const { registry } = config;
+  // A registry that is reached over the network is one for several machines.
+  const hosts = "hosts" in registry ? registry.hosts : undefined;
   return createNerve(config.nerve, {
     ...deps,
     registry: await registries.get(registry),
-    shared: registry.type === "etcd" || registry.type === "zookeeper",
-    registryHosts: "hosts" in registry ? registry.hosts : [],
+    shared: hosts !== undefined,
+    registryHosts: hosts ?? [],
   });
 }
 

@@ -49,17 +49,20 @@ const SENTENCES: { readonly [N in EventName]: Told<N> } = {
   "admin.failed": ["warn", (d) => `admin API cannot listen on ${d.address}, going on without it: ${d.reason}`],
 };
 
-// In one process these say what synapse's own sentences say a moment later.
-const TOLD_BY_SYNAPSE: ReadonlySet<EventName> = new Set(["instance.announced", "instance.withdrawn"]);
-
 // The registry inside the process: it is never away.
 const OWN_REGISTRY: readonly string[] = ["memory", "this process"];
 
 /** What to tell of an event. */
 export function sentenceOf(event: StackEvent, role: Role): Sentence {
   const [level, text] = SENTENCES[event.name] as Told<EventName>;
-  const quiet =
-    (role === "up" && TOLD_BY_SYNAPSE.has(event.name)) ||
-    (event.name === "registry.connected" && OWN_REGISTRY.includes(event.data.registry));
+  const quiet = isTwice(event, role);
   return { level: quiet ? "debug" : level, text: text(event.data as never, role) };
+}
+
+/** Whether another sentence says the same: in one process with nerve, synapse tells of the backend a moment later. */
+function isTwice(event: StackEvent, role: Role): boolean {
+  if (event.name === "registry.connected") return OWN_REGISTRY.includes(event.data.registry);
+  if (role !== "up") return false;
+  if (event.name === "check.changed") return event.data.up;
+  return event.name === "instance.announced" || event.name === "instance.withdrawn";
 }

@@ -1,6 +1,6 @@
 import { type ContainerStatus, type InstanceState, type ServiceStatus, StackError } from "@smartstack/core";
 import type { AdminClient } from "../admin-client.ts";
-import { expectOk } from "../answer.ts";
+import { expectOk, listIn } from "../answer.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** One instance of one service, as the admin API addresses it. */
@@ -17,8 +17,8 @@ export async function setState(
   state: InstanceState,
   forTime: string | undefined,
 ): Promise<number> {
-  const services = listed<ServiceStatus>(expectOk(await client.get("/api/v1/services")), "services");
-  const containers = listed<ContainerStatus>(expectOk(await client.get("/api/v1/containers")), "containers");
+  const services = listIn<ServiceStatus>(await client.get("/api/v1/services"), "services");
+  const containers = listIn<ContainerStatus>(await client.get("/api/v1/containers"), "containers");
   const found = instancesNamed(named, services, containers);
   if (found.length === 0) {
     terminal.error(
@@ -71,10 +71,4 @@ function isPrefix(named: string, container: string | undefined): boolean {
   if (container === undefined || !/^[0-9a-f]{4,64}$/.test(named)) return false;
   // A registry carries 12 digits of an id of which an operator may have copied all 64.
   return container.startsWith(named) || named.startsWith(container);
-}
-
-function listed<T>(body: unknown, key: string): readonly T[] {
-  if (Array.isArray(body)) return body as readonly T[];
-  const inner = (body as Record<string, unknown> | null)?.[key];
-  return Array.isArray(inner) ? (inner as readonly T[]) : [];
 }

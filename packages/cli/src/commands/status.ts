@@ -1,6 +1,6 @@
 import type { ContainerStatus, ServiceStatus, StackStatus } from "@smartstack/core";
 import type { AdminClient } from "../admin-client.ts";
-import { expectOk } from "../answer.ts";
+import { expectOk, listIn } from "../answer.ts";
 import { table } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -20,8 +20,8 @@ export async function status(terminal: Terminal, client: AdminClient, options: S
   const shown = only(
     {
       process: expectOk<StackStatus>(await client.get("/api/v1/status")),
-      services: listOf<ServiceStatus>(expectOk(await client.get("/api/v1/services")), "services"),
-      containers: listOf<ContainerStatus>(expectOk(await client.get("/api/v1/containers")), "containers"),
+      services: listIn<ServiceStatus>(await client.get("/api/v1/services"), "services"),
+      containers: listIn<ContainerStatus>(await client.get("/api/v1/containers"), "containers"),
     },
     options.service,
   );
@@ -97,11 +97,4 @@ function only(shown: Shown, service: string | undefined): Shown {
     services: shown.services.filter((each) => each.name === service),
     containers: shown.containers.filter((each) => each.registrations.some((one) => one.service === service)),
   };
-}
-
-/** The list itself, or the list under its name. */
-function listOf<T>(body: unknown, key: string): readonly T[] {
-  if (Array.isArray(body)) return body as readonly T[];
-  const inner = (body as Record<string, unknown> | null)?.[key];
-  return Array.isArray(inner) ? (inner as readonly T[]) : [];
 }

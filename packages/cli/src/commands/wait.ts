@@ -37,7 +37,7 @@ async function reasonAgainst(client: AdminClient, service: string): Promise<stri
 }
 
 function partsText(body: unknown): string {
-  const parts = Array.isArray(body) ? body : (body as { parts?: unknown; readiness?: unknown } | null)?.parts;
+  const parts = (body as { parts?: unknown } | null)?.parts;
   if (!Array.isArray(parts)) return reasonOf(body);
   const unready = (parts as readonly { part?: string; ready?: boolean; reason?: string }[]).filter(
     (each) => !each.ready,
