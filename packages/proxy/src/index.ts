@@ -1,1 +1,2 @@
+export { createProxy, type ProxyDeps } from "./proxy.ts";
 export * from "./snapshot.ts";

@@ -1,0 +1,96 @@
+import type { Socket } from "node:net";
+import type { InstanceState } from "@smartstack/core";
+import type { Candidate } from "./balance/balance.ts";
+import { type Health, UNCHECKED } from "./health.ts";
+import type { BackendSpec, CheckSpec } from "./snapshot.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** One backend as the proxy holds it; it stays the same object through every snapshot that keeps its key and address. */
+export interface Backend extends Candidate {
+  readonly key: string;
+  readonly host: string;
+  readonly port: number;
+  /** `host:port`, IPv6 in brackets. */
+  readonly address: string;
+  spec: BackendSpec;
+  weight: number;
+  active: number;
+  health: Health;
+  /** An operator's word for this proxy alone. */
+  local: InstanceState | undefined;
+  /** The verdict, derived from all of the above by `judge`. */
+  usable: boolean;
+  reason: string;
+  /** Wall clock: when `usable` last changed. */
+  sinceMs: number;
+  /** No longer in the snapshot: what it has may finish. */
+  removed: boolean;
+  readonly counters: Counters;
+  /** Every socket to it, so that the end of its drain can close them. */
+  readonly sockets: Set<Socket>;
+  /** Keep-alive connections waiting for a request, the last used at the end. */
+  readonly idle: Upstream[];
+}
+
+interface Counters {
+  connections: number;
+  requests: number;
+  failures: number;
+  retries: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export function createBackend(spec: BackendSpec, check: CheckSpec, credit: number, nowMs: number): Backend {
+  return {
+    key: spec.key,
+    host: spec.host,
+    port: spec.port,
+    address: addressOf(spec.host, spec.port),
+    spec,
+    weight: spec.weight,
+    active: 0,
+    credit,
+    // Checked always = not trusted before: one failed first probe is enough, as HAProxy starts its servers.
+    health: check.when === "always" ? { ...UNCHECKED, streak: check.fall - 1 } : UNCHECKED,
+    local: undefined,
+    usable: false,
+    reason: "",
+    sinceMs: nowMs,
+    removed: false,
+    counters: { connections: 0, requests: 0, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 },
+    sockets: new Set(),
+    idle: [],
+  };
+}
+
+/** Is it on its way out, so that what it still has may only finish? Weight 0 alone is not: it may come back any time. */
+export function isLeaving(backend: Backend): boolean {
+  return backend.removed || backend.spec.state !== "up" || (backend.local !== undefined && backend.local !== "up");
+}
+
+/** May it take new traffic by what the registry and the operator say, whatever its health? */
+export function isOffered(backend: Backend): boolean {
+  return !isLeaving(backend) && backend.weight > 0;
+}
+
+/** Does this proxy probe or eject it at all? */
+export function isChecked(backend: Backend, check: CheckSpec): boolean {
+  return check.when !== "off" || backend.spec.suspect;
+}
+
+/** Is it usable, and why (not)? The registry's state first, then the operator's, then weight, then health. */
+export function judge(backend: Backend): { readonly usable: boolean; readonly reason: string } {
+  if (backend.removed) return { usable: false, reason: "removed" };
+  if (backend.spec.state !== "up") return { usable: false, reason: `${backend.spec.state} (registry)` };
+  if (backend.local !== undefined && backend.local !== "up")
+    return { usable: false, reason: `${backend.local} (local)` };
+  if (backend.weight === 0) return { usable: false, reason: "weight 0" };
+  if (backend.health.status === "down") return { usable: false, reason: backend.health.reason };
+  if (backend.spec.suspect) return { usable: true, reason: "suspect: its registration vanished, probed every second" };
+  return { usable: true, reason: backend.health.status === "up" ? "up" : backend.health.reason };
+}
+
+export function addressOf(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,248 @@
+import type { Socket } from "node:net";
+import type { Client, Service, Surroundings } from "../service.ts";
+import { createTimeout } from "../timer-wheel.ts";
+import type { UpstreamOwner } from "../upstream.ts";
+import {
+  closedUnanswered,
+  connected,
+  endDoubt,
+  endedUnanswered,
+  PIPELINED_BYTES_MAX,
+  resumeRequest,
+  sendBody,
+  startExchange,
+} from "./attempt.ts";
+import { BROKEN, beginBody, feedBody } from "./body.ts";
+import {
+  CLOSING,
+  type Conversation,
+  createConversation,
+  EXCHANGING,
+  IDLE,
+  READING_HEAD,
+  TUNNEL,
+} from "./conversation.ts";
+import { closeGently, cutOff, dropExchange, fail } from "./finish.ts";
+import { createHead, GET, HEAD, HEAD_BYTES_MAX, NO_BODY, OPTIONS } from "./head.ts";
+import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
+import { parseRequest } from "./parse-request.ts";
+import { closedAnswering, endedAnswering, receive } from "./response.ts";
+import { CR, LF } from "./tables.ts";
+
+/** How long a client that sent its FIN may wait without a byte of answer: it may be half closed, or gone for good. */
+const HALF_CLOSED_MS = 500;
+/** The first byte of a TLS record: a client that wants TLS does not understand an HTTP answer. */
+const TLS_HANDSHAKE = 0x16;
+
+const head = createHead();
+
+/** Speaks HTTP/1 with one client until its connection ends. */
+export function serveHttp(socket: Socket, service: Service, surroundings: Surroundings): Client {
+  const timeout = createTimeout(() => timedOut(conversation));
+  const owner: UpstreamOwner = {
+    upstreamConnected: () => connected(conversation),
+    upstreamData: (bytes) => {
+      if (conversation.upstream !== undefined) receive(conversation, conversation.upstream, bytes);
+    },
+    upstreamEnded: () => upstreamEnded(conversation),
+    upstreamClosed: (error) => upstreamClosed(conversation, error),
+    upstreamDrained: () => progress(conversation, () => resumeRequest(conversation)),
+  };
+  const conversation = createConversation(socket, service, surroundings, timeout, owner);
+  const gone = createTimeout(() => clientSeemsGone());
+  let writtenAtEnd = 0;
+  let reading = false;
+
+  // Requests are taken up in a loop, never by recursion: a thousand pipelined ones must not deepen the stack.
+  conversation.next = () => {
+    if (reading) return;
+    reading = true;
+    while (readRequest(conversation));
+    reading = false;
+    const waiting = conversation.phase === IDLE || conversation.phase === READING_HEAD;
+    if (waiting && conversation.halfClosed) closeGently(conversation);
+    else if (conversation.phase !== CLOSING) resumeRequest(conversation);
+  };
+
+  // A live half-closed client takes its answer; one that is gone would have reset the connection on the first byte.
+  function clientSeemsGone(): void {
+    if (conversation.phase !== EXCHANGING) return;
+    if (socket.bytesWritten === writtenAtEnd) {
+      cutOff(conversation);
+      return;
+    }
+    writtenAtEnd = socket.bytesWritten;
+    surroundings.wheel.arm(gone, HALF_CLOSED_MS);
+  }
+
+  socket.on("data", (chunk: Buffer) => clientData(conversation, chunk));
+  socket.on("end", () => {
+    conversation.halfClosed = true;
+    writtenAtEnd = socket.bytesWritten;
+    if (conversation.phase !== EXCHANGING) closeGently(conversation);
+    else if (conversation.requestBody.done) surroundings.wheel.arm(gone, HALF_CLOSED_MS);
+    else cutOff(conversation);
+  });
+  socket.on("drain", () => progress(conversation, () => conversation.upstream?.socket.resume()));
+  // What failed shows in the close that follows.
+  socket.on("error", () => undefined);
+  socket.on("close", () => {
+    surroundings.wheel.disarm(gone);
+    clientClosed(conversation);
+    service.clients.delete(client);
+  });
+  const client: Client = {
+    isBusy: () =>
+      conversation.phase === EXCHANGING || conversation.phase === TUNNEL || conversation.phase === READING_HEAD,
+    destroy: () => socket.destroy(),
+  };
+  service.clients.add(client);
+  surroundings.wheel.arm(timeout, service.spec.timeouts.keepAliveMs);
+  socket.resume();
+  return client;
+}
+
+function clientData(conversation: Conversation, chunk: Buffer): void {
+  if (conversation.phase === CLOSING) return;
+  if (conversation.phase === EXCHANGING) {
+    duringExchange(conversation, chunk);
+    return;
+  }
+  conversation.input = conversation.input === undefined ? chunk : Buffer.concat([conversation.input, chunk]);
+  // Without a line's end no head can have become complete or long enough to refuse.
+  if (conversation.phase === READING_HEAD && conversation.input.length < HEAD_BYTES_MAX && !chunk.includes(LF)) return;
+  conversation.next();
+}
+
+function duringExchange(conversation: Conversation, chunk: Buffer): void {
+  let rest = chunk;
+  if (!conversation.requestBody.done) {
+    const end = feedRequest(conversation, chunk, 0);
+    if (end === BROKEN || end === chunk.length) return;
+    rest = chunk.subarray(end);
+  }
+  conversation.input = conversation.input === undefined ? rest : Buffer.concat([conversation.input, rest]);
+  if (conversation.input.length >= PIPELINED_BYTES_MAX) conversation.socket.pause();
+}
+
+function feedRequest(conversation: Conversation, bytes: Buffer, from: number): number {
+  const { requestBody, surroundings, timeout, service } = conversation;
+  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
+  const end = feedBody(requestBody, bytes, from, sendBody, conversation);
+  if (end === BROKEN) {
+    const tooLong = requestBody.problem.endsWith("too long");
+    fail(conversation, tooLong ? 413 : 400, requestBody.problem);
+  } else if (conversation.upstream?.socket.writableNeedDrain === true) conversation.socket.pause();
+  return end;
+}
+
+/** Takes one request from `input`. True when another may be waiting behind it. */
+function readRequest(conversation: Conversation): boolean {
+  const { input, service, surroundings, timeout } = conversation;
+  if (input === undefined || (conversation.phase !== IDLE && conversation.phase !== READING_HEAD)) return false;
+  // One empty line before a request line is an old client's slip after a POST (RFC 9112 §2.2).
+  const start = input[0] === CR && input[1] === LF ? 2 : 0;
+  if (start === input.length || (input.length === 1 && input[0] === CR)) return false;
+  if (input[start] === TLS_HANDSHAKE) {
+    conversation.socket.destroy();
+    return false;
+  }
+  const verdict = parseRequest(input, start, head);
+  if (verdict === NEED_MORE) {
+    if (conversation.phase === IDLE) surroundings.wheel.arm(timeout, service.spec.timeouts.clientHeadMs);
+    conversation.phase = READING_HEAD;
+    return false;
+  }
+  if (verdict !== COMPLETE) {
+    conversation.toHead = false;
+    fail(conversation, verdict, head.problem);
+    return false;
+  }
+  beginRequest(conversation, input);
+  return true;
+}
+
+function beginRequest(conversation: Conversation, input: Buffer): void {
+  const { requestBody, service } = conversation;
+  const { end, method, framing } = head;
+  conversation.phase = EXCHANGING;
+  conversation.toHead = method === HEAD;
+  conversation.idempotent = framing === NO_BODY && (method === GET || method === HEAD || method === OPTIONS);
+  conversation.clientMinor = head.minor;
+  conversation.clientPersists = head.persistent;
+  conversation.expectsContinue = head.expectsContinue;
+  conversation.upgrade = head.upgrade;
+  conversation.input = end < input.length ? input.subarray(end) : undefined;
+  service.counters.requests++;
+  beginBody(requestBody, framing, head.contentLength, false);
+  startExchange(conversation, input, head);
+  const rest = conversation.input;
+  if (conversation.phase === EXCHANGING && rest !== undefined && !requestBody.done) {
+    conversation.input = undefined;
+    const bodyEnd = feedRequest(conversation, rest, 0);
+    if (bodyEnd !== BROKEN && bodyEnd < rest.length) conversation.input = rest.subarray(bodyEnd);
+  }
+  conversation.upstream?.socket.uncork();
+}
+
+function upstreamEnded(conversation: Conversation): void {
+  const { upstream } = conversation;
+  if (upstream === undefined || conversation.phase === TUNNEL) return;
+  if (conversation.answered) endedAnswering(conversation, upstream);
+  else endedUnanswered(conversation, upstream);
+}
+
+function upstreamClosed(conversation: Conversation, error: NodeJS.ErrnoException | undefined): void {
+  const { upstream } = conversation;
+  // In a tunnel the joined sockets close each other.
+  if (upstream === undefined || conversation.phase === TUNNEL) return;
+  if (conversation.answered) closedAnswering(conversation, upstream);
+  else closedUnanswered(conversation, upstream, error);
+}
+
+function clientClosed(conversation: Conversation): void {
+  conversation.surroundings.wheel.disarm(conversation.timeout);
+  // The tunnel still brings its last bytes to the backend, then closes on its own.
+  if (conversation.phase === TUNNEL) conversation.upstream = undefined;
+  dropExchange(conversation);
+  conversation.phase = CLOSING;
+  conversation.input = undefined;
+  conversation.held = [];
+}
+
+// Bytes left one side's buffer: nobody is stuck.
+function progress(conversation: Conversation, then: () => void): void {
+  if (conversation.phase !== EXCHANGING) return;
+  conversation.surroundings.wheel.arm(conversation.timeout, conversation.service.spec.timeouts.serverMs);
+  then();
+}
+
+function timedOut(conversation: Conversation): void {
+  const { socket, upstream, service, requestBody } = conversation;
+  if (conversation.phase === IDLE) {
+    closeGently(conversation);
+    return;
+  }
+  if (conversation.phase === READING_HEAD) {
+    fail(conversation, 408, `no complete request head within ${service.spec.timeouts.clientHeadMs} ms`);
+    return;
+  }
+  if (conversation.phase !== EXCHANGING || upstream === undefined) {
+    socket.destroy();
+    return;
+  }
+  if (conversation.doubtful) {
+    endDoubt(conversation);
+    return;
+  }
+  // The client does not read what it asked for.
+  if (socket.writableNeedDrain) {
+    cutOff(conversation);
+    return;
+  }
+  if (!requestBody.done && !upstream.socket.writableNeedDrain) {
+    fail(conversation, 408, "the request's body stopped coming");
+    return;
+  }
+  fail(conversation, 504, `backend ${upstream.backend.key} did not answer within ${service.spec.timeouts.serverMs} ms`);
+}

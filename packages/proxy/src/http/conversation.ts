@@ -1,0 +1,115 @@
+import type { Socket } from "node:net";
+import type { Backend } from "../backend.ts";
+import type { Service, Surroundings } from "../service.ts";
+import type { Timeout } from "../timer-wheel.ts";
+import type { Upstream, UpstreamOwner } from "../upstream.ts";
+import { type Body, createBody } from "./body.ts";
+
+/** Waiting for a request. */
+export const IDLE = 0;
+/** A request's head has begun. */
+export const READING_HEAD = 1;
+/** A request is at a backend. */
+export const EXCHANGING = 2;
+/** Upgraded: bytes pass both ways. */
+export const TUNNEL = 3;
+/** Answered for the last time; what still comes in is thrown away. */
+export const CLOSING = 4;
+
+/**
+ * Everything known of one client's HTTP connection and of the one request running on it. A plain record, written by the
+ * functions of this folder: connection.ts reads requests, attempt.ts brings them to a backend, response.ts brings the
+ * answer back, finish.ts ends the exchange. Pipelined requests wait in `input`.
+ */
+export interface Conversation {
+  readonly socket: Socket;
+  readonly service: Service;
+  readonly surroundings: Surroundings;
+  /** For X-Forwarded-For. */
+  readonly clientAddress: string | undefined;
+  /** One timeout, whose meaning is the phase's. */
+  readonly timeout: Timeout;
+  /** Takes up the next request in `input`; set by connection.ts. */
+  next: () => void;
+  owner: UpstreamOwner;
+  phase: number;
+  /** The client has sent its FIN: it may still read. */
+  halfClosed: boolean;
+  /** Bytes read from the client and not yet used. */
+  input: Buffer | undefined;
+
+  readonly requestBody: Body;
+  idempotent: boolean;
+  toHead: boolean;
+  clientMinor: 0 | 1;
+  clientPersists: boolean;
+  expectsContinue: boolean;
+  upgrade: boolean;
+  /** The head as it came, and the body bytes since, for another attempt; undefined once there can be none. */
+  headBytes: Buffer | undefined;
+  held: Buffer[];
+  heldBytes: number;
+  attempts: number;
+  readonly tried: Backend[];
+  startedMs: number;
+
+  backend: Backend | undefined;
+  upstream: Upstream | undefined;
+  /** A first byte of the answer has come. */
+  answered: boolean;
+  /** The connection ended in order before an answer: waiting whether a reset follows. */
+  doubtful: boolean;
+  /** The final response's head was sent on. */
+  headSent: boolean;
+  interims: number;
+  /** A response head that has not come whole. */
+  partial: Buffer | undefined;
+  readonly responseBody: Body;
+  /** After this exchange: may the upstream, and the client's connection, be used again? */
+  upstreamPersists: boolean;
+  persists: boolean;
+}
+
+export function createConversation(
+  socket: Socket,
+  service: Service,
+  surroundings: Surroundings,
+  timeout: Timeout,
+  owner: UpstreamOwner,
+): Conversation {
+  return {
+    socket,
+    service,
+    surroundings,
+    clientAddress: socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, ""),
+    timeout,
+    next: () => undefined,
+    owner,
+    phase: IDLE,
+    halfClosed: false,
+    input: undefined,
+    requestBody: createBody(),
+    idempotent: false,
+    toHead: false,
+    clientMinor: 1,
+    clientPersists: true,
+    expectsContinue: false,
+    upgrade: false,
+    headBytes: undefined,
+    held: [],
+    heldBytes: 0,
+    attempts: 0,
+    tried: [],
+    startedMs: 0,
+    backend: undefined,
+    upstream: undefined,
+    answered: false,
+    doubtful: false,
+    headSent: false,
+    interims: 0,
+    partial: undefined,
+    responseBody: createBody(),
+    upstreamPersists: false,
+    persists: true,
+  };
+}

@@ -1,0 +1,107 @@
+import { dropUpstream, releaseUpstream } from "../upstream.ts";
+import { cannedResponse } from "./canned.ts";
+import { CLOSING, type Conversation, IDLE } from "./conversation.ts";
+import { UNTIL_CLOSE } from "./head.ts";
+
+/**
+ * How long a client may go on sending after our last answer. Closing at once would answer what is still on its way with
+ * a reset, and the reset would take our answer out of the client's hands (RFC 9112 §9.6).
+ */
+const LINGER_MS = 2_000;
+
+/** The answer is complete: keep what may be kept, and go on with the next request. */
+export function complete(conversation: Conversation): void {
+  const { upstream, requestBody } = conversation;
+  const whole = requestBody.done;
+  conversation.upstream = undefined;
+  if (upstream !== undefined) {
+    if (conversation.upstreamPersists && whole) releaseUpstream(upstream);
+    else dropUpstream(upstream);
+  }
+  endExchange(conversation);
+  if (conversation.persists && whole) waitForRequest(conversation);
+  else closeGently(conversation);
+}
+
+/** Answers in a backend's place. When its answer has begun, nothing can be put right: the client is cut off. */
+export function fail(conversation: Conversation, status: number, reason: string): void {
+  dropExchange(conversation);
+  if (conversation.headSent) {
+    cutOff(conversation);
+    return;
+  }
+  const { service, socket } = conversation;
+  const persists =
+    status >= 502 &&
+    status <= 504 &&
+    conversation.clientPersists &&
+    conversation.clientMinor === 1 &&
+    conversation.requestBody.done &&
+    !service.draining;
+  service.counters.responses[Math.floor(status / 100)] =
+    (service.counters.responses[Math.floor(status / 100)] as number) + 1;
+  socket.write(cannedResponse({ status, reason, close: !persists, headOnly: conversation.toHead }));
+  endExchange(conversation);
+  if (persists) waitForRequest(conversation);
+  else closeGently(conversation);
+}
+
+/** The answer broke off: the client must see that it is not whole. */
+export function cutOff(conversation: Conversation): void {
+  const framing = conversation.responseBody.framing;
+  dropExchange(conversation);
+  endExchange(conversation);
+  conversation.phase = CLOSING;
+  // An answer that ends with its connection looks whole unless the connection ends in a reset.
+  if (framing === UNTIL_CLOSE) conversation.socket.resetAndDestroy();
+  else conversation.socket.destroy();
+}
+
+/** Takes backend and upstream off the conversation, closing the connection. */
+export function dropExchange(conversation: Conversation): void {
+  const { upstream, backend } = conversation;
+  conversation.upstream = undefined;
+  conversation.backend = undefined;
+  if (upstream !== undefined) dropUpstream(upstream);
+  if (backend !== undefined) backend.active--;
+}
+
+function endExchange(conversation: Conversation): void {
+  if (conversation.backend !== undefined) conversation.backend.active--;
+  conversation.backend = undefined;
+  forgetHeld(conversation);
+  conversation.partial = undefined;
+  conversation.tried.length = 0;
+  conversation.answered = false;
+  conversation.doubtful = false;
+  conversation.headSent = false;
+  conversation.interims = 0;
+}
+
+/** There will be no further attempt: let go of what was kept for it. */
+export function forgetHeld(conversation: Conversation): void {
+  conversation.headBytes = undefined;
+  if (conversation.held.length > 0) conversation.held = [];
+  conversation.heldBytes = 0;
+}
+
+function waitForRequest(conversation: Conversation): void {
+  const { surroundings, service, timeout, input, halfClosed } = conversation;
+  conversation.phase = IDLE;
+  if (halfClosed && input === undefined) {
+    closeGently(conversation);
+    return;
+  }
+  surroundings.wheel.arm(timeout, service.spec.timeouts.keepAliveMs);
+  conversation.next();
+}
+
+/** Closes after what was written, reading on for a while. */
+export function closeGently(conversation: Conversation): void {
+  const { socket, surroundings, timeout } = conversation;
+  conversation.phase = CLOSING;
+  conversation.input = undefined;
+  surroundings.wheel.arm(timeout, LINGER_MS);
+  socket.end();
+  socket.resume();
+}

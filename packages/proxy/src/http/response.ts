@@ -1,0 +1,155 @@
+import { join } from "../tunnel.ts";
+import type { Upstream } from "../upstream.ts";
+import { BROKEN, beginBody, feedBody } from "./body.ts";
+import { type Conversation, TUNNEL } from "./conversation.ts";
+import { complete, cutOff, fail, forgetHeld } from "./finish.ts";
+import { forwardResponse } from "./forward.ts";
+import { CHUNKED, createHead, UNTIL_CLOSE } from "./head.ts";
+import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
+import { parseResponse } from "./parse-response.ts";
+
+/** Interim (1xx) responses before the final one; a backend that sends more is not answering. */
+const INTERIMS_MAX = 16;
+const STILL_IN_HEAD = -1;
+
+const head = createHead();
+
+/** Bytes of the backend's answer. */
+export function receive(conversation: Conversation, upstream: Upstream, chunk: Buffer): void {
+  const { socket, surroundings, service, timeout } = conversation;
+  conversation.answered = true;
+  forgetHeld(conversation);
+  upstream.backend.counters.bytesOut += chunk.length;
+  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
+  // Head and first body bytes leave in one write.
+  socket.cork();
+  if (conversation.headSent) receiveBody(conversation, chunk, 0);
+  else {
+    const bytes = conversation.partial === undefined ? chunk : Buffer.concat([conversation.partial, chunk]);
+    const bodyStart = receiveHead(conversation, upstream, bytes);
+    if (bodyStart !== STILL_IN_HEAD) receiveBody(conversation, bytes, bodyStart);
+  }
+  socket.uncork();
+  if (conversation.upstream === upstream && socket.writableNeedDrain) upstream.socket.pause();
+}
+
+function receiveHead(conversation: Conversation, upstream: Upstream, bytes: Buffer): number {
+  let at = 0;
+  while (at < bytes.length) {
+    const verdict = parseResponse(bytes, at, head, conversation.toHead);
+    if (verdict === NEED_MORE) break;
+    if (verdict !== COMPLETE) {
+      fail(conversation, 502, `backend ${upstream.backend.key}: ${head.problem}`);
+      return STILL_IN_HEAD;
+    }
+    if (head.status >= 200) {
+      beginFinal(conversation, bytes);
+      return head.end;
+    }
+    if (head.status === 101) {
+      switchProtocols(conversation, upstream, bytes);
+      return STILL_IN_HEAD;
+    }
+    if (++conversation.interims > INTERIMS_MAX) {
+      fail(conversation, 502, `backend ${upstream.backend.key}: more than ${INTERIMS_MAX} interim responses`);
+      return STILL_IN_HEAD;
+    }
+    // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
+    if (conversation.clientMinor === 1) {
+      conversation.socket.write(forwardResponse(bytes, head, { connection: undefined, dechunk: false }));
+    }
+    at = head.end;
+  }
+  conversation.partial = at < bytes.length ? bytes.subarray(at) : undefined;
+  return STILL_IN_HEAD;
+}
+
+function beginFinal(conversation: Conversation, bytes: Buffer): void {
+  const { service, socket, clientMinor, requestBody } = conversation;
+  const dechunk = head.framing === CHUNKED && clientMinor === 0;
+  const endsWithConnection = head.framing === UNTIL_CLOSE || dechunk;
+  // A client that waited for 100 and got a final answer may send its body or not: nobody can tell what comes next.
+  const inDoubt = conversation.expectsContinue && !requestBody.done;
+  conversation.partial = undefined;
+  conversation.headSent = true;
+  conversation.upstreamPersists = head.persistent && head.framing !== UNTIL_CLOSE;
+  conversation.persists = conversation.clientPersists && !endsWithConnection && !inDoubt && !service.draining;
+  const statusClass = Math.floor(head.status / 100);
+  service.counters.responses[statusClass] = (service.counters.responses[statusClass] as number) + 1;
+  const connection = conversation.persists ? (clientMinor === 0 ? "keep-alive" : undefined) : "close";
+  socket.write(forwardResponse(bytes, head, { connection, dechunk }));
+  beginBody(conversation.responseBody, head.framing, head.contentLength, dechunk);
+}
+
+function receiveBody(conversation: Conversation, bytes: Buffer, from: number): void {
+  const end = feedBody(conversation.responseBody, bytes, from, toClient, conversation);
+  if (end === BROKEN) {
+    cutOff(conversation);
+    return;
+  }
+  if (!conversation.responseBody.done) return;
+  // Bytes behind the answer belong to no request: whoever came next would get them.
+  if (end < bytes.length) conversation.upstreamPersists = false;
+  complete(conversation);
+}
+
+function toClient(conversation: Conversation, bytes: Buffer): void {
+  conversation.socket.write(bytes);
+}
+
+/** The backend has sent its last byte, after the answer began. */
+export function endedAnswering(conversation: Conversation, upstream: Upstream): void {
+  const { responseBody, headSent } = conversation;
+  if (!headSent) {
+    fail(conversation, 502, `backend ${upstream.backend.key}: closed within the response's head`);
+    return;
+  }
+  if (responseBody.framing !== UNTIL_CLOSE) {
+    cutOff(conversation);
+    return;
+  }
+  responseBody.done = true;
+  complete(conversation);
+}
+
+/** The connection broke after the answer began. */
+export function closedAnswering(conversation: Conversation, upstream: Upstream): void {
+  if (conversation.headSent) {
+    cutOff(conversation);
+    return;
+  }
+  fail(conversation, 502, `backend ${upstream.backend.key}: connection lost within the response's head`);
+}
+
+// 101: from here on the bytes are the two ends' own, in both directions.
+function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: Buffer): void {
+  const { socket, service, surroundings, timeout, input } = conversation;
+  if (!conversation.upgrade || !conversation.requestBody.done) {
+    fail(conversation, 502, `backend ${upstream.backend.key}: switched protocols unasked`);
+    return;
+  }
+  conversation.phase = TUNNEL;
+  conversation.headSent = true;
+  conversation.input = undefined;
+  service.counters.responses[1] = (service.counters.responses[1] as number) + 1;
+  surroundings.wheel.disarm(timeout);
+  socket.write(forwardResponse(bytes, head, { connection: "upgrade", dechunk: false }));
+  if (head.end < bytes.length) socket.write(bytes.subarray(head.end));
+  if (input !== undefined) upstream.socket.write(input);
+  for (const event of ["data", "end", "drain"]) {
+    socket.removeAllListeners(event);
+    upstream.socket.removeAllListeners(event);
+  }
+  const { counters } = upstream.backend;
+  join(socket, upstream.socket, {
+    wheel: surroundings.wheel,
+    idleMs: service.spec.timeouts.tunnelMs,
+    onIn: (count) => {
+      counters.bytesIn += count;
+    },
+    onOut: (count) => {
+      counters.bytesOut += count;
+    },
+  });
+  if (conversation.halfClosed) upstream.socket.end();
+}

@@ -1,0 +1,33 @@
+/** Attempts for one request when no other backend is left to try; also the most for one that may have reached a backend. */
+export const ATTEMPTS_MAX = 3;
+
+/** Bytes of a request's body kept for another attempt; a longer body gives the second chance up. */
+export const HELD_BYTES_MAX = 128 * 1024;
+
+/** How an attempt ended before its backend had answered a single byte. */
+export interface Death {
+  /**
+   * `connect`: no connection came about, nothing was received. `reset`: reset or broken pipe, the backend's kernel still
+   * had bytes that nobody had read. `eof`: closed in order, so the backend may have read everything.
+   */
+  readonly how: "connect" | "reset" | "eof";
+  /** The connection had carried a request before: its backend may simply have tired of it. */
+  readonly reused: boolean;
+}
+
+export interface Retriable {
+  /** GET, HEAD or OPTIONS without a body: asking twice changes nothing. */
+  readonly idempotent: boolean;
+  /** All of the request's body so far can be sent again. */
+  readonly held: boolean;
+}
+
+/**
+ * May the request go to another backend? Others than idempotent ones only where no backend can have acted on them:
+ * nothing was received, or a kept connection was reset, which is how a backend's idle timeout meets our next request.
+ */
+export function mayRetry(request: Retriable, death: Death): boolean {
+  if (!request.held) return false;
+  if (request.idempotent || death.how === "connect") return true;
+  return death.reused && death.how === "reset";
+}
