@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { duration, nodeNameProblem, port, serviceNameProblem } from "@smartstack/core";
 import { z } from "zod";
 import { CONFIG_CHECKS } from "./checks/index.ts";
@@ -20,7 +21,7 @@ const engineHost = nonEmpty.refine((value) => /^(unix:\/\/\/.+|tcp:\/\/[^/]+)$/.
 });
 
 // host:port pairs would be taken for host names by every reader of the registry.
-const hostOnly = nonEmpty.refine((value) => value.length <= 255 && /^[A-Za-z0-9_.-]+$|^[0-9A-Fa-f:.]+$/.test(value), {
+const hostOnly = nonEmpty.refine((value) => value.length <= 255 && (isIPv6(value) || /^[A-Za-z0-9_.-]+$/.test(value)), {
   message: "expected a host name or an IP address, without a port",
 });
 
@@ -61,14 +62,16 @@ const configPort = z.union([
     .pipe(port),
 ]);
 
+const httpPath = z.string().regex(/^\/[\x21-\x7e]*$/, "expected a path that begins with /, without spaces");
+
 const configCheck = z.strictObject({
   type: z.enum(CONFIG_CHECKS),
   name: nonEmpty.optional(),
   host: hostOnly.optional(),
   port: configPort.optional(),
   /** For http; `path` is the same. */
-  uri: nonEmpty.optional(),
-  path: nonEmpty.optional(),
+  uri: httpPath.optional(),
+  path: httpPath.optional(),
   /** For http: the body must contain it. */
   expect: z.string().optional(),
   timeout: checkTimeout.optional(),

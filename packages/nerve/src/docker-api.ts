@@ -165,7 +165,7 @@ export function parseEvent(line: string): ContainerEvent | undefined {
   // `health_status: healthy` carries its verdict behind a colon.
   const action = (json?.Action ?? "").split(":")[0];
   const network = json?.Type === "network";
-  const actions: readonly string[] = network ? NETWORK_ACTIONS : CONTAINER_ACTIONS;
+  const actions: readonly string[] = network ? NETWORK_ACTIONS : json?.Type === "container" ? CONTAINER_ACTIONS : [];
   const container = network ? attributes.container : json?.Actor?.ID;
   if (action === undefined || !actions.includes(action) || container === undefined || container === "")
     return undefined;

@@ -48,7 +48,7 @@ export function choiceValue<T extends string>(value: string, choices: readonly T
 
 /** `docker`, `none`, `tcp`, `tcp:8081`, `http:/path`, `http:8081/path`. */
 export function checkValue(value: string): LabelCheck {
-  const match = /^(?:(docker|none)|(tcp)(?::(\d{1,5}))?|(http)(?::(\d{1,5})?(\/[\x21-\x7e]*)?)?)$/.exec(value);
+  const match = /^(?:(docker|none)|(tcp)(?::(\d{1,5}))?|(http)(?::(\d{1,5})?(\/(?!\/)[\x21-\x7e]*)?)?)$/.exec(value);
   const portText = match?.[3] ?? match?.[5];
   const port = portText === undefined ? undefined : Number(portText);
   if (match === null || (port !== undefined && (port < 1 || port > 65_535)))

@@ -27,6 +27,12 @@ export interface Prober {
   stop(): void;
 }
 
+/** Milliseconds to the next probe; `hurried`: it has not succeeded yet, and somebody waits for it. Pure. */
+export function probePeriodMs(intervalMs: number, hurried: boolean, elapsedMs: number, random: Random): number {
+  const base = hurried && elapsedMs < EAGER_FOR_MS ? Math.min(EAGER_MS, intervalMs) : intervalMs;
+  return base * (0.95 + random() / 10);
+}
+
 /** Runs one check at a fixed rate with jitter, the first probe at once. Each check has its own timer: a slow one delays no other. */
 export function startProber(options: ProberOptions): Prober {
   const { check, clock, random, eager, engineHealth, onHealth } = options;
@@ -39,9 +45,8 @@ export function startProber(options: ProberOptions): Prober {
   let cancel: Cancel = () => undefined;
 
   const periodMs = (): number => {
-    const hurry = eager() && !health.succeeded && clock.monotonic() - startedMs < EAGER_FOR_MS;
-    const base = hurry ? Math.min(EAGER_MS, check.intervalMs) : check.intervalMs;
-    return base * (0.95 + random() / 10);
+    const hurried = eager() && !health.succeeded;
+    return probePeriodMs(check.intervalMs, hurried, clock.monotonic() - startedMs, random);
   };
   const tick = (): void => {
     if (stopped) return;

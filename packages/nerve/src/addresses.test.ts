@@ -1,0 +1,213 @@
+import { describe, expect, test } from "vitest";
+import { type AddressPolicy, chooseAddress } from "./addresses.ts";
+import { type ContainerFacts, containerFacts } from "./containers.ts";
+import type { Reach } from "./reach.ts";
+
+const ON_HOST: Reach = { kind: "host", subnets: [{ address: "172.16.0.0", prefix: 12 }] };
+const DESKTOP: Reach = { kind: "host", subnets: [{ address: "192.168.65.0", prefix: 24 }] };
+const IN_CONTAINER: Reach = { kind: "container", networks: new Set(["back-id"]) };
+const PORT = { port: 80, protocol: "tcp" } as const;
+
+const LOCAL: AddressPolicy = {
+  shared: false,
+  mode: "auto",
+  network: undefined,
+  advertise: undefined,
+  sourceAddress: undefined,
+  reach: ON_HOST,
+};
+const SHARED: AddressPolicy = { ...LOCAL, shared: true, sourceAddress: "10.0.0.7" };
+
+interface Shape {
+  readonly networks?: Record<string, string>;
+  readonly published?: readonly string[];
+  readonly mode?: string;
+  readonly labels?: Record<string, string>;
+}
+
+/** published: "ip:port" of container port 80. */
+function container({
+  networks = { bridge: "172.17.0.2" },
+  published = [],
+  mode = "default",
+  labels = {},
+}: Shape = {}): ContainerFacts {
+  const bindings = published.map((text) => {
+    const at = text.lastIndexOf(":");
+    return { HostIp: text.slice(0, at), HostPort: text.slice(at + 1) };
+  });
+  return containerFacts({
+    Id: "c".repeat(64),
+    Config: { Labels: labels },
+    HostConfig: { NetworkMode: mode },
+    NetworkSettings: {
+      Ports: { "80/tcp": bindings },
+      Networks: Object.fromEntries(
+        Object.entries(networks).map(([name, ip]) => [name, { NetworkID: `${name}-id`.padEnd(7, "x"), IPAddress: ip }]),
+      ),
+    },
+  });
+}
+
+function choose(shape: Shape, policy: AddressPolicy): string {
+  const choice = chooseAddress(container(shape), PORT, policy);
+  if ("refused" in choice) return `refused: ${choice.refused}`;
+  const probe =
+    choice.probe === undefined
+      ? "none"
+      : `${choice.probe.host}:${choice.probe.port}${choice.probe.published ? " published" : ""}`;
+  return `${choice.host}:${choice.port} probe ${probe}`;
+}
+
+describe("a registry that only this machine reads", () => {
+  test.each<[string, Shape, Partial<AddressPolicy>, string]>([
+    ["its own address", {}, {}, "172.17.0.2:80 probe 172.17.0.2:80"],
+    ["its own address, published or not", { published: ["0.0.0.0:32768"] }, {}, "172.17.0.2:80 probe 172.17.0.2:80"],
+    [
+      "the first reachable network by name",
+      { networks: { z: "172.20.0.2", a: "10.1.0.2", m: "172.19.0.2" } },
+      {},
+      "172.19.0.2:80 probe 172.19.0.2:80",
+    ],
+    [
+      "Docker Desktop: the published port",
+      { published: ["0.0.0.0:32768"] },
+      { reach: DESKTOP },
+      "127.0.0.1:32768 probe 127.0.0.1:32768 published",
+    ],
+    ["Docker Desktop, unpublished: not reachable", {}, { reach: DESKTOP }, "172.17.0.2:80 probe none"],
+    [
+      "nerve in a container: the common network",
+      { networks: { a: "172.17.0.2", back: "172.18.0.2" } },
+      { reach: IN_CONTAINER },
+      "172.18.0.2:80 probe 172.18.0.2:80",
+    ],
+    [
+      "nerve in a container without a common network",
+      { published: ["0.0.0.0:32768"] },
+      { reach: IN_CONTAINER },
+      "172.17.0.2:80 probe none",
+    ],
+    [
+      "the network asked for",
+      { networks: { a: "172.17.0.2", b: "172.18.0.2" } },
+      { network: "b" },
+      "172.18.0.2:80 probe 172.18.0.2:80",
+    ],
+    [
+      "its compose name",
+      { networks: { a: "172.17.0.2", shop_b: "172.18.0.2" }, labels: { "com.docker.compose.project": "shop" } },
+      { network: "b" },
+      "172.18.0.2:80 probe 172.18.0.2:80",
+    ],
+    [
+      "host addresses when asked for",
+      { published: ["0.0.0.0:32768"] },
+      { mode: "host" },
+      "127.0.0.1:32768 probe 172.17.0.2:80",
+    ],
+    ["host network", { mode: "host", networks: {} }, {}, "127.0.0.1:80 probe 127.0.0.1:80"],
+  ])("%s", (_, shape, policy, expected) => {
+    expect(choose(shape, { ...LOCAL, ...policy })).toBe(expected);
+  });
+
+  test.each<[string, Shape, Partial<AddressPolicy>, RegExp]>([
+    ["a network it is not on", { networks: { a: "172.17.0.2" } }, { network: "b" }, /not on network b, but on a/],
+    ["no network", { networks: {}, mode: "none" }, {}, /no network/],
+    ["another container's network", { networks: {}, mode: "container:abcdef" }, {}, /label that container/],
+    ["not attached yet", { networks: { a: "" } }, {}, /no address on any network/],
+    ["host network, nerve in a container", { mode: "host" }, { reach: IN_CONTAINER }, /set docker.advertise/],
+  ])("%s is refused", (_, shape, policy, reason) => {
+    expect(choose(shape, { ...LOCAL, ...policy })).toMatch(reason);
+  });
+});
+
+describe("a registry that other machines read", () => {
+  test.each<[string, Shape, Partial<AddressPolicy>, string]>([
+    [
+      "the published port at docker.advertise",
+      { published: ["0.0.0.0:32768"] },
+      { advertise: "host-a" },
+      "host-a:32768 probe 172.17.0.2:80",
+    ],
+    ["without it the route's own address", { published: ["0.0.0.0:32768"] }, {}, "10.0.0.7:32768 probe 172.17.0.2:80"],
+    ["published on all IPv6 only", { published: [":::32768"] }, {}, "10.0.0.7:32768 probe 172.17.0.2:80"],
+    [
+      "bound to one address of the host",
+      { published: ["10.0.0.9:8080"] },
+      { advertise: "10.0.0.7" },
+      "10.0.0.9:8080 probe 172.17.0.2:80",
+    ],
+    [
+      "several bindings: all-interfaces IPv4, the lowest port",
+      { published: ["::1:70", ":::1", "10.0.0.9:60", "0.0.0.0:9081", "0.0.0.0:8081"] },
+      {},
+      "10.0.0.7:8081 probe 172.17.0.2:80",
+    ],
+    [
+      "unreachable for nerve: probed where it is published",
+      { published: ["0.0.0.0:32768"], networks: { o: "10.5.0.2" } },
+      {},
+      "10.0.0.7:32768 probe 10.0.0.7:32768 published",
+    ],
+    [
+      "on the loopback only if docker.advertise says so",
+      { published: ["0.0.0.0:32768"] },
+      { advertise: "127.0.0.1" },
+      "127.0.0.1:32768 probe 172.17.0.2:80",
+    ],
+    [
+      "container addresses on the network asked for",
+      { networks: { o: "10.5.0.2" } },
+      { mode: "container", network: "o" },
+      "10.5.0.2:80 probe none",
+    ],
+    ["host network", { mode: "host", networks: {} }, {}, "10.0.0.7:80 probe 127.0.0.1:80"],
+    [
+      "nerve in a container with docker.advertise",
+      { published: ["0.0.0.0:32768"] },
+      { reach: IN_CONTAINER, advertise: "10.0.0.7" },
+      "10.0.0.7:32768 probe 10.0.0.7:32768 published",
+    ],
+  ])("%s", (_, shape, policy, expected) => {
+    expect(choose(shape, { ...SHARED, ...policy })).toBe(expected);
+  });
+
+  test.each<[string, Shape, Partial<AddressPolicy>, RegExp]>([
+    ["unpublished", {}, {}, /port 80\/tcp is not published/],
+    ["published on the loopback", { published: ["127.0.0.1:8080"] }, {}, /published on 127.0.0.1 only/],
+    [
+      "published on the loopback, whatever is advertised",
+      { published: ["127.0.0.1:8080"] },
+      { advertise: "10.0.0.7" },
+      /published on 127.0.0.1 only/,
+    ],
+    [
+      "nerve in a container without docker.advertise",
+      { published: ["0.0.0.0:1"] },
+      { reach: IN_CONTAINER },
+      /set docker.advertise/,
+    ],
+    [
+      "a registry on this machine",
+      { published: ["0.0.0.0:1"] },
+      { sourceAddress: "127.0.0.1" },
+      /set docker.advertise/,
+    ],
+    ["no route yet", { published: ["0.0.0.0:1"] }, { sourceAddress: undefined }, /not known yet/],
+    ["container addresses without a network", {}, { mode: "container" }, /need docker.network/],
+  ])("%s is refused", (_, shape, policy, reason) => {
+    expect(choose(shape, { ...SHARED, ...policy })).toMatch(reason);
+  });
+});
+
+test("the order in which Docker lists things has no say", () => {
+  const networks = { a: "172.17.0.2", b: "172.18.0.2", c: "172.19.0.2" };
+  const published = ["0.0.0.0:3", "0.0.0.0:2", "10.0.0.9:1"];
+  const reversed = Object.fromEntries(Object.entries(networks).reverse());
+  for (const policy of [LOCAL, SHARED]) {
+    expect(choose({ networks, published }, policy)).toBe(
+      choose({ networks: reversed, published: [...published].reverse() }, policy),
+    );
+  }
+});

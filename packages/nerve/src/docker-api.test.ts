@@ -1,0 +1,47 @@
+import { systemClock } from "@smartstack/core";
+import { expect, test } from "vitest";
+import { dockerApi, parseEvent } from "./docker-api.ts";
+
+const event = (json: unknown) => parseEvent(JSON.stringify(json));
+
+test("container and network events, in Docker's own form", () => {
+  const labels = { name: "web", image: "i", signal: "15" };
+  expect(event({ status: "kill", Type: "container", Action: "kill", Actor: { ID: "c1", Attributes: labels } })).toEqual(
+    {
+      container: "c1",
+      action: "kill",
+      signal: 15,
+      labels,
+    },
+  );
+  expect(event({ Type: "container", Action: "health_status: unhealthy", Actor: { ID: "c1" } })).toMatchObject({
+    action: "health_status",
+  });
+  expect(
+    event({ Type: "network", Action: "disconnect", Actor: { ID: "n1", Attributes: { container: "c1", name: "net" } } }),
+  ).toEqual({ container: "c1", action: "disconnect", signal: undefined, labels: undefined });
+});
+
+test.each<[string, unknown]>([
+  ["an exec", { Type: "container", Action: "exec_start: sh", Actor: { ID: "c1" } }],
+  ["another type", { Type: "image", Action: "start", Actor: { ID: "c1" } }],
+  ["a network without container", { Type: "network", Action: "connect", Actor: { ID: "n1", Attributes: {} } }],
+  ["an array", []],
+  ["null", null],
+  ["a number", 7],
+])("%s is none of ours", (_, json) => {
+  expect(event(json)).toBeUndefined();
+});
+
+test("a line that is no JSON is none of ours", () => {
+  expect(parseEvent('{"Type":"contai')).toBeUndefined();
+});
+
+test("no engine: says which socket was tried and what to do", async () => {
+  const api = await dockerApi("unix:///no/such/docker.sock", systemClock);
+  await expect(api.info()).rejects.toMatchObject({
+    code: "DOCKER_UNREACHABLE",
+    retry: "after-backoff",
+    message: "cannot reach /no/such/docker.sock: no such socket; start Docker, or set docker.host",
+  });
+});

@@ -1,0 +1,147 @@
+import { createServer, type Server } from "node:net";
+import { systemClock } from "@smartstack/core";
+import { fakeClock, until } from "@smartstack/core/testing";
+import { afterEach, describe, expect, test } from "vitest";
+import type { CheckSpec } from "./checks/index.ts";
+import type { EngineHealth } from "./containers.ts";
+import type { Health } from "./health.ts";
+import { type Prober, probePeriodMs, startProber } from "./prober.ts";
+
+const CHECK: CheckSpec = {
+  type: "none",
+  host: "127.0.0.1",
+  port: 1,
+  path: "/",
+  expect: undefined,
+  published: false,
+  intervalMs: 1_000,
+  timeoutMs: 500,
+  rise: 1,
+  fall: 2,
+};
+
+let stop: (() => void)[] = [];
+afterEach(() => {
+  for (const end of stop) end();
+  stop = [];
+});
+
+function run(
+  check: Partial<CheckSpec>,
+  engineHealth: () => EngineHealth | undefined = () => undefined,
+  clock = systemClock,
+) {
+  const seen: Health[] = [];
+  const prober: Prober = startProber({
+    check: { ...CHECK, ...check },
+    clock,
+    random: () => 0.5,
+    eager: () => true,
+    engineHealth,
+    onHealth: (health) => seen.push(health),
+  });
+  stop.push(prober.stop);
+  return { prober, seen };
+}
+
+async function countingServer(): Promise<{
+  readonly port: number;
+  readonly count: () => number;
+  readonly server: Server;
+}> {
+  let count = 0;
+  const server = createServer((socket) => {
+    count++;
+    socket.on("error", () => undefined);
+    socket.resume();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  stop.push(() => server.close());
+  return { port: (server.address() as { port: number }).port, count: () => count, server };
+}
+
+describe("how often", () => {
+  test("the first probe at once, then every 100 ms until the first success, then at the interval", async () => {
+    const { port, count, server } = await countingServer();
+    await new Promise((resolve) => server.close(resolve));
+    const startedMs = performance.now();
+    const { prober, seen } = run({ type: "tcp", port, intervalMs: 60_000 });
+    await until(() => seen.length >= 4, { what: "four probes" });
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(prober.health().state).toBe("down");
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    await until(() => prober.health().state === "up", { what: "up", timeoutMs: 1_000 });
+    const probes = count();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // The timer of the last hurried probe may still have been set.
+    expect(count()).toBeLessThanOrEqual(probes + 1);
+  });
+
+  test("a port that never opens is not knocked at ten times a second for ever", () => {
+    const middle = () => 0.5;
+    expect(probePeriodMs(2_000, true, 0, middle)).toBe(100);
+    expect(probePeriodMs(2_000, true, 59_999, middle)).toBe(100);
+    expect(probePeriodMs(2_000, true, 60_000, middle)).toBe(2_000);
+    expect(probePeriodMs(2_000, false, 0, middle)).toBe(2_000);
+    expect(probePeriodMs(50, true, 0, middle)).toBe(50);
+    expect([probePeriodMs(2_000, false, 0, () => 0), probePeriodMs(2_000, false, 0, () => 1)]).toEqual([1_900, 2_100]);
+  });
+
+  test("Docker's verdict is not asked for by time, and stopping leaves no timer", async () => {
+    const clock = fakeClock();
+    let asked = 0;
+    const verdict = (): EngineHealth => {
+      asked++;
+      return "unhealthy";
+    };
+    const { prober } = run({ type: "docker" }, verdict, clock);
+    await clock.advance(10_000);
+    const first = asked;
+    await clock.advance(60_000);
+    expect(asked).toBe(first);
+    prober.stop();
+    expect(clock.pending()).toBe(0);
+  });
+
+  test("a probe that hangs is waited for, not piled upon", async () => {
+    const { port, count } = await countingServer();
+    const { seen } = run({ type: "http", port, intervalMs: 50, timeoutMs: 400 });
+    await until(() => seen.length === 1, { what: "the first timeout" });
+    expect(count()).toBe(1);
+    expect(seen[0]).toMatchObject({ last: false, reason: "no answer within 400 ms" });
+  });
+});
+
+describe("Docker's verdict", () => {
+  test("is taken when the engine speaks, and starting is not a failure", async () => {
+    let health: EngineHealth = "starting";
+    const { prober } = run({ type: "docker", fall: 1 }, () => health);
+    await until(() => prober.health().reason === "Docker says starting", { what: "starting" });
+    prober.kick();
+    prober.kick();
+    await until(() => prober.health().reason === "Docker says starting", { what: "still starting" });
+    expect(prober.health().state).toBe("starting");
+    health = "healthy";
+    prober.kick();
+    await until(() => prober.health().state === "up", { what: "up" });
+    health = "unhealthy";
+    prober.kick();
+    await until(() => prober.health().state === "down", { what: "down" });
+  });
+
+  test("that comes while it is being taken is not lost", async () => {
+    let health: EngineHealth = "unhealthy";
+    const { prober } = run({ type: "docker", fall: 1 }, () => health);
+    health = "healthy";
+    prober.kick();
+    await until(() => prober.health().state === "up", { what: "up", timeoutMs: 1_000 });
+  });
+});
+
+test("stopped is stopped", async () => {
+  const { prober, seen } = run({});
+  prober.stop();
+  prober.kick();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(seen).toEqual([]);
+});

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { containerHints } from "./local-network.ts";
+import { type Reach, reaches, routedSubnets } from "./reach.ts";
+
+const TABLE = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
+docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
+eth1	0000200A	010200C0	0003	0	0	0	0000F0FF	0	0	0
+*	00001EAC	00000000	0201	0	0	0	0000FFFF	0	0	0
+`;
+
+test("routes, but not the default route, nor one that refuses", () => {
+  expect(routedSubnets(TABLE)).toEqual([
+    { address: "172.17.0.0", prefix: 16 },
+    { address: "10.32.0.0", prefix: 12 },
+  ]);
+});
+
+test("on a host: what it has a route to", () => {
+  const host: Reach = { kind: "host", subnets: [...routedSubnets(TABLE), { address: "fd00::", prefix: 64 }] };
+  const on = (ip?: string, ip6?: string): boolean => reaches(host, { name: "n", id: "i", ip, ip6 });
+  expect(on("172.17.3.4")).toBe(true);
+  expect(on("172.18.3.4")).toBe(false);
+  expect(on(undefined, "fd00::5")).toBe(true);
+  expect(on(undefined, "fd01::5")).toBe(false);
+  expect(on()).toBe(false);
+});
+
+test("in a container: the networks it is on, whatever their addresses", () => {
+  const reach: Reach = { kind: "container", networks: new Set(["n1"]) };
+  expect(reaches(reach, { name: "x", id: "n1", ip: "10.0.0.1", ip6: undefined })).toBe(true);
+  expect(reaches(reach, { name: "x", id: "n2", ip: "10.0.0.1", ip6: undefined })).toBe(false);
+});
+
+test("what may be our own container's id", () => {
+  const id = "ab".repeat(32);
+  const mounts = `1 2 8:1 /var/lib/docker/containers/${id}/hostname /etc/hostname rw - ext4 /dev/sda1 rw`;
+  expect(containerHints("web", mounts)).toEqual([id]);
+  expect(containerHints("0123456789ab", "")).toEqual(["0123456789ab"]);
+  expect(containerHints("vm", "22 27 0:21 / /proc rw - proc proc rw")).toEqual([]);
+});
