@@ -66,11 +66,13 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
 
   function onBatch(entry: Entry, batch: Batch): void {
     step(entry, { type: "batch", batch });
-    const suspected = [...entries.values()].filter((other) => other !== entry && (other.view?.suspects.size ?? 0) > 0);
-    if (suspected.length === 0) return;
-    const instances = [...(entry.view?.entries.instances ?? [])];
-    const owners = new Map(instances.map(([id, { host, port }]) => [addressText(host, port), id]));
-    for (const other of suspected) step(other, { type: "claimed", owners });
+    const others = [...entries.values()].filter((other) => other !== entry);
+    const suspected = others.filter((other) => isSuspected(other));
+    if (suspected.length > 0) {
+      const owners = ownersOf([entry]);
+      for (const other of suspected) step(other, { type: "claimed", owners });
+    }
+    if (isSuspected(entry)) step(entry, { type: "claimed", owners: ownersOf(others) });
   }
 
   function watch(entry: Entry): void {
@@ -161,6 +163,16 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
       await Promise.all(readings);
     },
   };
+}
+
+function isSuspected(entry: Entry): boolean {
+  return entry.view !== undefined && entry.view.suspects.size > 0;
+}
+
+/** Which address is announced under which id. */
+function ownersOf(entries: readonly Entry[]): ReadonlyMap<string, string> {
+  const instances = entries.flatMap(({ view }) => [...(view?.entries.instances ?? [])]);
+  return new Map(instances.map(([id, { host, port }]) => [addressText(host, port), id]));
 }
 
 function publish(events: EventBus, service: string, fact: Fact): void {

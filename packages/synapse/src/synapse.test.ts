@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventBus, type NodeEntry, type Registry, StackError, type StackEvent } from "@smartstack/core";
@@ -6,6 +6,7 @@ import { type FakeClock, fakeClock, seededRandom } from "@smartstack/core/testin
 import type { Proxy as DataPlane, ServiceSpec, Snapshot } from "@smartstack/proxy";
 import { openRegistry } from "@smartstack/registry";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cacheFile } from "./cache.ts";
 import { synapseConfig } from "./config.ts";
 import { createSynapse, type Synapse, type SynapseDeps } from "./synapse.ts";
 
@@ -213,6 +214,25 @@ describe("createSynapse", () => {
     await synapse.stop({ graceMs: 0 });
     expect(proxy.closed).toEqual([3_000, 0]);
     expect(clock.pending()).toBe(0);
+  });
+
+  it.each([["a"], ["z"]])("lets a suspect go whose address is announced under another service, %s", async (rival) => {
+    const folder = await mkdtemp(join(tmpdir(), "synapse-"));
+    try {
+      // Of a node that nobody knows any more, at the address that the rival has now.
+      const document = JSON.stringify({ host: "10.0.0.1", port: 8_080, node: "gone", boot: "b0", listen: 3_001 });
+      await writeFile(cacheFile(folder), JSON.stringify({ v: 1, services: { web: { old: document } } }));
+      await announce(rival, "new");
+      await begin({ cache: folder });
+      expect(keys("web")).toEqual(["old"]);
+      await clock.advance(100);
+      expect(keys("web")).toEqual([]);
+      expect(keys(rival)).toEqual(["new"]);
+      expect(named("backend.removed")).toMatchObject([{ id: "old", reason: "10.0.0.1:8080 is announced as new now" }]);
+    } finally {
+      await synapse.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   it("serves the last view from its cache when it starts without a registry", async () => {
