@@ -51,7 +51,7 @@ export function runNerve(options: NerveRunOptions): NerveRun {
           const found = [...entries()].filter(([key]) => key.startsWith(`${service}/`)).map(([, instance]) => instance);
           return found.length === count ? found : undefined;
         },
-        { what: `${count} instances of ${service}, have ${[...entries().keys()].join(" ")}`, timeoutMs, everyMs: 5 },
+        { what: `${count} instances of ${service}`, timeoutMs, everyMs: 5 },
       ),
     status: (idOrName) =>
       nerve.containers().find((container) => container.name === idOrName || container.id.startsWith(idOrName)),

@@ -1,0 +1,222 @@
+import { createServer, type Server } from "node:net";
+import { until } from "@smartstack/core/testing";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type DockerDouble, startDockerDouble } from "../support/docker-double.ts";
+import { type NerveRun, type NerveRunOptions, runNerve } from "./nerve-harness.ts";
+
+let docker: DockerDouble;
+let backend: Server;
+let port: number;
+let runs: NerveRun[];
+
+beforeEach(async () => {
+  runs = [];
+  docker = await startDockerDouble();
+  backend = createServer((socket) => socket.on("error", () => undefined).resume());
+  await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
+  port = (backend.address() as { port: number }).port;
+});
+afterEach(async () => {
+  await Promise.all(runs.map((run) => run.stop()));
+  await docker.close();
+  await new Promise((resolve) => backend.close(resolve));
+});
+
+// The double's containers are on the loopback, which counts as unreachable: so nothing is probed.
+const LABELS = { "smartstack.service": "web", "smartstack.check": "none" };
+
+function start(options: Partial<NerveRunOptions> = {}): NerveRun {
+  const run = runNerve({ host: docker.host, nerve: { reconcile: 1 }, ...options });
+  runs.push(run);
+  return run;
+}
+
+const count = (run: NerveRun, name: string): number => run.events.filter((event) => event.name === name).length;
+const isReady = (run: NerveRun): boolean => run.nerve.readiness().every((part) => part.ready);
+const inspects = (id: string): number => docker.requests.filter((line) => line === `GET /containers/${id}/json`).length;
+
+describe("the event stream", () => {
+  test.each(["end", "destroy"] as const)(
+    "breaks (%s): subscribed again, what happened meanwhile is seen, told once each way",
+    async (how) => {
+      const stays = docker.add({ labels: LABELS, port });
+      const goes = docker.add({ labels: LABELS, port });
+      const run = start({ nerve: { reconcile: "1h" } });
+      await run.offered("web", 2);
+      docker.mute(true);
+      docker.stop(goes.id);
+      docker.add({ labels: { ...LABELS, "smartstack.service": "late" }, port });
+      docker.mute(false);
+      docker.endStreams(how);
+      await run.offered("late", 1);
+      expect((await run.offered("web", 1))[0]?.id).toBe(`${stays.id.slice(0, 12)}-${port}`);
+      await until(() => isReady(run), { what: "ready again" });
+      expect([count(run, "docker.disconnected"), count(run, "docker.connected")]).toEqual([1, 2]);
+    },
+  );
+
+  test("is silent: the next comparison finds what it lost, and counts it", async () => {
+    const goes = docker.add({ labels: LABELS, port });
+    const run = start();
+    await run.offered("web", 1);
+    docker.mute(true);
+    docker.stop(goes.id);
+    docker.add({ labels: { ...LABELS, "smartstack.service": "late" }, port });
+    await run.offered("web", 0, 5_000);
+    await run.offered("late", 1);
+    await until(() => count(run, "docker.drift") === 1, { what: "one drift" });
+    expect(count(run, "docker.disconnected")).toBe(0);
+  });
+
+  test("brings rubbish between its events: the events count", async () => {
+    const run = start({ nerve: { reconcile: "1h" } });
+    await until(() => isReady(run), { what: "ready" });
+    docker.send('\n\n{"Type":"container","Action":\n[1,2]\nnull\n');
+    docker.add({ labels: LABELS, port });
+    await run.offered("web", 1);
+    expect(count(run, "docker.disconnected")).toBe(0);
+  });
+
+  test("is asked for what changes reachability, by the engine's own filter, and never for exec", async () => {
+    const run = start();
+    await until(() => isReady(run), { what: "ready" });
+    const asked = docker.requests.find((line) => line.includes("/events")) ?? "";
+    const filters = JSON.parse(/filters=(.*)$/.exec(asked)?.[1] ?? "{}") as Record<string, string[]>;
+    expect(filters.type).toEqual(["container", "network"]);
+    expect(filters.event).toEqual(expect.arrayContaining(["start", "die", "kill", "health_status", "disconnect"]));
+    expect(asked).not.toMatch(/exec/);
+    expect(docker.requests.filter((line) => !line.startsWith("GET "))).toEqual([]);
+  });
+});
+
+describe("a failed answer removes nothing", () => {
+  test.each(["500", "half", "reset"] as const)("list: %s", async (fault) => {
+    docker.add({ labels: LABELS, port });
+    const run = start();
+    await run.offered("web", 1);
+    docker.faults.set("list", fault);
+    await until(() => run.nerve.readiness().some((part) => part.part === "docker" && !part.ready), { what: "away" });
+    const before = docker.requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(run.entries().size).toBe(1);
+    // Backed off: an attempt is three requests.
+    expect(docker.requests.length - before).toBeLessThan(40);
+    expect(count(run, "docker.disconnected")).toBe(1);
+    docker.faults.clear();
+    docker.add({ labels: LABELS, port });
+    await run.offered("web", 2);
+  });
+
+  test("an engine that hangs is given up in time", async () => {
+    docker.add({ labels: LABELS, port });
+    const run = start();
+    await run.offered("web", 1);
+    docker.faults.set("list", "hang");
+    await until(() => run.nerve.readiness().some((part) => part.part === "docker" && !part.ready), {
+      what: "away",
+      timeoutMs: 8_000,
+    });
+    expect(run.entries().size).toBe(1);
+  });
+
+  test("inspect of one container: the others go on, and it is asked again", async () => {
+    const bad = docker.add({ labels: { ...LABELS, "smartstack.service": "bad" }, port });
+    docker.broken.add(bad.id);
+    docker.add({ labels: LABELS, port });
+    const run = start();
+    await run.offered("web", 1);
+    await until(() => run.status(bad.id)?.warnings[0]?.includes("500"), { what: "the reason is shown" });
+    expect(count(run, "docker.disconnected")).toBe(0);
+    docker.broken.clear();
+    await run.offered("bad", 1, 5_000);
+  });
+});
+
+test("a kill takes the entry away without asking the engine anything first", async () => {
+  const container = docker.add({ labels: LABELS, port });
+  const run = start({ nerve: { reconcile: "1h" } });
+  await run.offered("web", 1);
+  docker.faults.set("inspect", "hang");
+  docker.event("kill", container.id, { signal: "15" });
+  await run.offered("web", 0, 500);
+});
+
+test("a burst of events costs two inspects at most", async () => {
+  const container = docker.add({ labels: LABELS, port });
+  const run = start({ nerve: { reconcile: "1h" } });
+  await run.offered("web", 1);
+  const before = inspects(container.id);
+  const line = JSON.stringify({ Type: "container", Action: "rename", Actor: { ID: container.id, Attributes: LABELS } });
+  docker.send(`${line}\n`.repeat(200));
+  docker.add({ labels: { ...LABELS, "smartstack.service": "after" }, port });
+  await run.offered("after", 1);
+  expect(inspects(container.id) - before).toBeLessThanOrEqual(2);
+});
+
+test("no engine at the start: says what to do, keeps what lies there, and picks it up when it comes", async () => {
+  const first = start();
+  const container = docker.add({ labels: LABELS, port });
+  await first.offered("web", 1);
+  await first.stop("keep");
+  docker.faults.set("info", "reset");
+  const second = start({ store: first.store, docker: { node: first.nerve.node() as string } });
+  const away = () => second.nerve.readiness().find((part) => part.part === "docker")?.reason ?? "";
+  await until(() => /^docker: cannot reach /.test(away()), { what: "it says so" });
+  await until(() => second.nerve.readiness().some((part) => part.part === "announce" && part.ready), {
+    what: "took over",
+  });
+  expect((await second.offered("web", 1))[0]?.container).toBe(container.id.slice(0, 12));
+  docker.remove(container.id);
+  docker.faults.clear();
+  await second.offered("web", 0);
+});
+
+describe("leaving and changing", () => {
+  const service = (at: number) => ({ services: { own: { host: "127.0.0.1", port: at, checks: [{ type: "tcp" }] } } });
+
+  test("Docker's entries stay for their ttl, those of the configuration leave", async () => {
+    docker.add({ labels: LABELS, port });
+    const run = start({ nerve: service(port) });
+    await run.offered("web", 1);
+    await run.offered("own", 1);
+    await run.nerve.stop();
+    expect([...run.entries().keys()].map((key) => key.split("/")[0])).toEqual(["web"]);
+  });
+
+  test("within 3 s when the registry is away", async () => {
+    const run = start({ nerve: service(port) });
+    await run.offered("own", 1);
+    run.store.setAway(true);
+    const startedMs = performance.now();
+    await run.nerve.stop("withdraw");
+    expect(performance.now() - startedMs).toBeLessThan(3_300);
+  });
+
+  test("a new configuration changes what it concerns, and nothing else", async () => {
+    docker.add({ labels: LABELS, port });
+    const run = start({ nerve: service(port) });
+    await run.offered("web", 1);
+    await run.offered("own", 1);
+    const written: string[] = [];
+    run.store.subscribe({ changed: (changes) => written.push(...changes.keys()), away: () => undefined });
+    const { dockerConfig, nerveConfig } = await import("@smartstack/nerve");
+    const same = dockerConfig.parse({ host: docker.host });
+    run.nerve.reconfigure({ docker: same, nerve: nerveConfig.parse({ services: {} }) });
+    await run.offered("own", 0);
+    expect(written.filter((path) => path.startsWith("web/"))).toEqual([]);
+    run.nerve.reconfigure({ docker: false, nerve: nerveConfig.parse({ services: {} }) });
+    await run.offered("web", 0);
+    run.nerve.reconfigure({ docker: same, nerve: nerveConfig.parse({ services: {} }) });
+    await run.offered("web", 1);
+    expect(run.nerve.setState("web", "nobody", "draining")).toBe(false);
+  });
+
+  test("a service from configuration follows its check", async () => {
+    const run = start({ nerve: { ...service(port), check: { interval: 0.1 } } });
+    await run.offered("own", 1);
+    await new Promise((resolve) => backend.close(resolve));
+    await run.offered("own", 0);
+    await new Promise<void>((resolve) => backend.listen(port, "127.0.0.1", resolve));
+    await run.offered("own", 1);
+  });
+});

@@ -1,0 +1,181 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+/** How requests of one kind go wrong. */
+export type Fault = "500" | "half" | "hang" | "reset";
+type Call = "info" | "ping" | "list" | "inspect" | "events";
+
+export interface DoubledContainer {
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly port: number;
+  running: boolean;
+}
+
+/** An engine that lies, stalls and breaks off on demand: what no real one can be made to do. It has one network, the loopback. */
+export interface DockerDouble {
+  readonly host: string;
+  /** What was asked for, as `METHOD path`. */
+  readonly requests: readonly string[];
+  readonly faults: Map<Call, Fault>;
+  /** Inspects of this container fail with 500. */
+  readonly broken: Set<string>;
+  add(container: { readonly labels: Readonly<Record<string, string>>; readonly port: number }): DoubledContainer;
+  /** Changes the container; the event is sent unless events are muted. */
+  stop(id: string): void;
+  remove(id: string): void;
+  /** Events are lost without a sign while this is on. */
+  mute(on: boolean): void;
+  /** Sends raw bytes to every subscriber. */
+  send(bytes: string): void;
+  event(action: string, id: string, attributes?: Readonly<Record<string, string>>): void;
+  /** Ends every event stream: properly, or by breaking the connection. */
+  endStreams(how: "end" | "destroy"): void;
+  subscribers(): number;
+  close(): Promise<void>;
+}
+
+export async function startDockerDouble(): Promise<DockerDouble> {
+  const folder = mkdtempSync(path.join(tmpdir(), "docker-double-"));
+  const socketPath = path.join(folder, "docker.sock");
+  const containers = new Map<string, DoubledContainer>();
+  const streams = new Set<ServerResponse>();
+  const sockets = new Set<Socket>();
+  const requests: string[] = [];
+  const faults = new Map<Call, Fault>();
+  const broken = new Set<string>();
+  let muted = false;
+  let next = 1;
+
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const url = new URL(request.url ?? "/", "http://docker");
+    requests.push(`${request.method} ${decodeURIComponent(url.pathname + url.search)}`);
+    const inspected = /^\/containers\/([^/]+)\/json$/.exec(url.pathname)?.[1];
+    const call = callOf(url.pathname);
+    const fault = faults.get(call) ?? (inspected !== undefined && broken.has(inspected) ? "500" : undefined);
+    if (fault !== undefined) {
+      fail(response, fault);
+      return;
+    }
+    if (call === "events") {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.flushHeaders();
+      streams.add(response);
+      response.on("close", () => streams.delete(response));
+      return;
+    }
+    const answer = answerTo(call, inspected, containers);
+    response.writeHead(answer === undefined ? 404 : 200, { "content-type": "application/json" });
+    response.end(JSON.stringify(answer ?? { message: "no such container" }));
+  };
+  const server = createServer(handle);
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+
+  const send = (bytes: string): void => {
+    if (!muted) for (const stream of streams) stream.write(bytes);
+  };
+  const event = (action: string, id: string, attributes: Readonly<Record<string, string>> = {}): void => {
+    const labels = containers.get(id)?.labels ?? {};
+    const json = { Type: "container", Action: action, Actor: { ID: id, Attributes: { ...labels, ...attributes } } };
+    send(`${JSON.stringify(json)}\n`);
+  };
+  return {
+    host: `unix://${socketPath}`,
+    requests,
+    faults,
+    broken,
+    add({ labels, port }) {
+      const container = { id: String(next++).padStart(12, "0").padEnd(64, "c"), labels, port, running: true };
+      containers.set(container.id, container);
+      event("start", container.id);
+      return container;
+    },
+    stop(id) {
+      const container = containers.get(id);
+      if (container !== undefined) container.running = false;
+      event("die", id, { exitCode: "0" });
+    },
+    remove(id) {
+      containers.delete(id);
+      event("destroy", id);
+    },
+    mute(on) {
+      muted = on;
+    },
+    send,
+    event,
+    endStreams(how) {
+      for (const stream of [...streams]) {
+        if (how === "end") stream.end();
+        else stream.destroy();
+      }
+    },
+    subscribers: () => streams.size,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function callOf(pathname: string): Call {
+  if (pathname === "/_ping") return "ping";
+  if (pathname === "/info") return "info";
+  if (pathname === "/events") return "events";
+  return pathname === "/containers/json" ? "list" : "inspect";
+}
+
+function fail(response: ServerResponse, fault: Fault): void {
+  if (fault === "500") response.writeHead(500).end('{"message":"server error"}');
+  else if (fault === "half") {
+    response.writeHead(200, { "content-length": "1000" });
+    response.write('[{"Id":"c1", "Na');
+    response.socket?.end();
+  } else if (fault === "reset") response.socket?.destroy();
+}
+
+function answerTo(
+  call: Call,
+  inspected: string | undefined,
+  containers: ReadonlyMap<string, DoubledContainer>,
+): unknown {
+  if (call === "info") return { ID: "DOUBLE", Name: "double" };
+  if (call === "ping") return "OK";
+  if (call === "list") return [...containers.values()].map(summary);
+  const container = containers.get(inspected ?? "");
+  return container === undefined ? undefined : inspection(container);
+}
+
+function summary({ id, labels, running }: DoubledContainer): unknown {
+  return {
+    Id: id,
+    Names: [`/name-${id.slice(0, 12)}`],
+    Labels: labels,
+    State: running ? "running" : "exited",
+    Status: running ? "Up 1 second" : "Exited (0)",
+    NetworkSettings: { Networks: networks(running) },
+  };
+}
+
+function inspection({ id, labels, port, running }: DoubledContainer): unknown {
+  return {
+    Id: id,
+    Name: `/name-${id.slice(0, 12)}`,
+    State: { Status: running ? "running" : "exited", Running: running, StartedAt: "2026-01-01T00:00:00Z" },
+    Config: { Image: "double", Labels: labels, ExposedPorts: { [`${port}/tcp`]: {} } },
+    HostConfig: { NetworkMode: "net" },
+    NetworkSettings: { Networks: networks(running) },
+  };
+}
+
+function networks(running: boolean): unknown {
+  return { net: { NetworkID: "n1", IPAddress: running ? "127.0.0.1" : "" } };
+}
