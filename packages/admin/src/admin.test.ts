@@ -265,6 +265,13 @@ describe("metrics", () => {
     expect(text).toContain("process_cpu_seconds_total");
   });
 
+  it("does not show Docker as away where nobody watches it", async () => {
+    await begin();
+    expect((await ask("/metrics")).text).not.toContain("docker_connected");
+    events.publish("docker.disconnected", { engine: "e", reason: "no socket" });
+    expect((await ask("/metrics")).text).toContain("smartstack_docker_connected 0");
+  });
+
   it("forgets backends that are gone", async () => {
     let services: readonly ServiceStatus[] = [WEB];
     await begin({ sources: { ...sources, services: () => services } });

@@ -46,15 +46,20 @@ function countEvents(events: EventBus, gauge: MakeGauge, counter: MakeCounter): 
   const all = counter("events_total", "Transitions of any kind, by event name", ["event"]);
   const rejected = counter("registry_documents_rejected_total", "Registry documents that did not parse");
   const drift = counter("docker_drift_total", "Differences to Docker's list that no event had told");
-  const docker = gauge("docker_connected", "1 while the Docker engine answers");
+  // Made at the first word of Docker: a process that does not watch it must not show it as away.
+  let docker: Gauge<string> | undefined;
+  const setDocker = (answers: 0 | 1): void => {
+    docker ??= gauge("docker_connected", "1 while the Docker engine answers");
+    docker.set(answers);
+  };
   const revision = gauge("view_revision", "Number of the view that the proxy routes by");
   const backends = gauge("view_backends", "Backends in that view");
   return events.subscribe((event) => {
     all.inc({ event: event.name });
     if (event.name === "registry.document_rejected") rejected.inc();
     else if (event.name === "docker.drift") drift.inc();
-    else if (event.name === "docker.connected") docker.set(1);
-    else if (event.name === "docker.disconnected") docker.set(0);
+    else if (event.name === "docker.connected") setDocker(1);
+    else if (event.name === "docker.disconnected") setDocker(0);
     else if (event.name === "view.applied") {
       revision.set(event.data.revision);
       backends.set(event.data.backends);

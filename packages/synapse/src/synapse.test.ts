@@ -216,24 +216,29 @@ describe("createSynapse", () => {
     expect(clock.pending()).toBe(0);
   });
 
-  it.each([["a"], ["z"]])("lets a suspect go whose address is announced under another service, %s", async (rival) => {
-    const folder = await mkdtemp(join(tmpdir(), "synapse-"));
-    try {
-      // Of a node that nobody knows any more, at the address that the rival has now.
-      const document = JSON.stringify({ host: "10.0.0.1", port: 8_080, node: "gone", boot: "b0", listen: 3_001 });
-      await writeFile(cacheFile(folder), JSON.stringify({ v: 1, services: { web: { old: document } } }));
-      await announce(rival, "new");
-      await begin({ cache: folder });
-      expect(keys("web")).toEqual(["old"]);
-      await clock.advance(100);
-      expect(keys("web")).toEqual([]);
-      expect(keys(rival)).toEqual(["new"]);
-      expect(named("backend.removed")).toMatchObject([{ id: "old", reason: "10.0.0.1:8080 is announced as new now" }]);
-    } finally {
-      await synapse.stop();
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+  it.each([[["api", "web"]], [["web", "api"]]])(
+    "lets a suspect go whose address is announced under another service, watched as %s",
+    async (order) => {
+      const folder = await mkdtemp(join(tmpdir(), "synapse-"));
+      try {
+        // Of a node that nobody knows any more, at the address that the rival has now.
+        const document = JSON.stringify({ host: "10.0.0.1", port: 8_080, node: "gone", boot: "b0", listen: 3_001 });
+        await writeFile(cacheFile(folder), JSON.stringify({ v: 1, services: { web: { old: document } } }));
+        await announce("api", "new");
+        await begin({ cache: folder, services: Object.fromEntries(order.map((name) => [name, {}])) });
+        expect(keys("web")).toEqual(["old"]);
+        await clock.advance(100);
+        expect(keys("web")).toEqual([]);
+        expect(keys("api")).toEqual(["new"]);
+        expect(named("backend.removed")).toMatchObject([
+          { id: "old", reason: "10.0.0.1:8080 is announced as new now" },
+        ]);
+      } finally {
+        await synapse.stop();
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  );
 
   it("serves the last view from its cache when it starts without a registry", async () => {
     const folder = await mkdtemp(join(tmpdir(), "synapse-"));
