@@ -2,6 +2,7 @@ import type { Registry } from "@smartstack/core";
 import { z } from "zod";
 import type { Driver, RegistryDeps } from "./driver.ts";
 import { etcd } from "./etcd.ts";
+import { file } from "./file.ts";
 import { memory } from "./memory.ts";
 import { zookeeper } from "./zookeeper.ts";
 
@@ -10,6 +11,7 @@ export type { Driver, RegistryDeps } from "./driver.ts";
 /** Every kind of registry: sorted, one line a driver. The configuration's schema follows from it. */
 const DRIVERS = {
   etcd,
+  file,
   memory,
   zookeeper,
 };

@@ -1,0 +1,133 @@
+import {
+  type Cancel,
+  every,
+  isStackError,
+  type NodeEntry,
+  type Registry,
+  type StackError,
+  sleep,
+} from "@smartstack/core";
+import { type Changes, type Held, nodePath } from "../contents.ts";
+import type { RegistryDeps } from "../driver.ts";
+import type { FileConfig } from "../file.ts";
+import { link } from "../link.ts";
+import { mirror } from "../mirror.ts";
+import { rejecter } from "../rejecter.ts";
+import { assertNotTakenOver, type Holder, loseOnce, openSession, sessionLost } from "../session.ts";
+import { takeOver } from "../take-over.ts";
+import { type Disk, diskAt } from "./disk.ts";
+import { type NodeFileHold, takeNodeFile } from "./node-file.ts";
+import { scanner } from "./scan.ts";
+import { fileSource } from "./source.ts";
+
+/** Longer than the readers' poll, so that each of them sees the instances go before the node entry does. */
+const WITHDRAWAL_SEEN_MS = 1_500;
+
+const WRITES_MAX = 32;
+
+/** The driver for a directory. */
+export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
+  const { clock, random, events } = deps;
+  const { prefix: root, ttl } = config;
+  const state = link(clock, "file", root);
+  const tag = random().toString(36).slice(2, 10);
+  const disk = diskAt(root, clock, tag);
+  const source = fileSource({ root, disk, ttlMs: ttl, clock, onError: (error) => state.note(error) });
+  let madeRoot = false;
+  const copies = mirror(
+    async (sink, signal) => {
+      // Once only: a directory that vanished later is an outage, not an invitation.
+      if (!madeRoot) await disk.makeRoot();
+      madeRoot = true;
+      await source(sink, signal);
+    },
+    state,
+    rejecter(events),
+    clock,
+  );
+  const announced = new Set<string>();
+  const open = new Set<() => void>();
+
+  return {
+    type: "file",
+    async announce(owner, restore, signal) {
+      try {
+        await disk.makeRoot();
+        const copy = await copies.join(signal);
+        assertNotTakenOver(owner, announced.has(owner.boot), await disk.read(nodePath(owner.node)));
+        const snapshot = await scanner(disk)();
+        const writes = takeOver(owner, restore, snapshot?.instances ?? [], undefined);
+        for (let from = 0; from < writes.length; from += WRITES_MAX)
+          await Promise.all(writes.slice(from, from + WRITES_MAX).map(({ path, text }) => disk.write(path, text)));
+        const hold = await takeNodeFile(disk, owner, clock);
+        announced.add(owner.boot);
+        state.up({ ttlMs: ttl });
+        const written: Changes = new Map<string, Held>(writes.map(({ path, text }) => [path, { text }]));
+        const lost = new AbortController();
+        const stop = renewing(hold, ttl, deps, lost, () => open.delete(stop), state.note);
+        open.add(stop);
+        const holder = fileHolder(disk, hold, owner, deps, stop);
+        return openSession({ owner, copy, holder, written, lost, link: state, clock });
+      } catch (error) {
+        state.down(error);
+        throw error;
+      }
+    },
+    watch: (service, signal) => copies.watch(service, signal),
+    services: (signal) => copies.services(signal),
+    status: () => state.status(),
+    async close() {
+      for (const stop of [...open]) stop();
+      await copies.close();
+    },
+  };
+}
+
+/** Moves the counter three times in a ttl. Returns what stops that and lets go of the file. */
+function renewing(
+  hold: NodeFileHold,
+  ttlMs: number,
+  { clock }: RegistryDeps,
+  lost: AbortController,
+  stopped: () => void,
+  note: (error: unknown) => void,
+): Cancel {
+  const cancel = every(clock, ttlMs / 3, () => {
+    hold.renew().catch((error: unknown) => loseOnce(lost, lossFrom(error)));
+  });
+  let over = false;
+  return () => {
+    if (over) return;
+    over = true;
+    cancel();
+    stopped();
+    hold.release().catch(note);
+  };
+}
+
+function fileHolder(disk: Disk, hold: NodeFileHold, owner: NodeEntry, { clock }: RegistryDeps, stop: Cancel): Holder {
+  return {
+    async write(path, text) {
+      await hold.assertOurs();
+      await disk.write(path, text);
+    },
+    async erase(path) {
+      await hold.assertOurs();
+      await disk.remove(path);
+    },
+    verify: () => hold.assertOurs(),
+    async withdraw(paths) {
+      await hold.assertOurs();
+      for (const path of paths) await disk.remove(path);
+      await sleep(clock, WITHDRAWAL_SEEN_MS);
+      await hold.assertOurs();
+      await disk.remove(nodePath(owner.node));
+    },
+    stop,
+  };
+}
+
+function lossFrom(error: unknown): StackError {
+  if (isStackError(error) && error.code === "REGISTRY_FENCED") return error;
+  return sessionLost("the node entry could not be renewed", error);
+}
