@@ -26,6 +26,7 @@ describe("applyBatch", () => {
   it("forgets everything at a reset, also in the middle of a batch", () => {
     const state = applyBatch(NO_ENTRIES, [
       { type: "put", entry: instance("a") },
+      { type: "put", entry: node("old") },
       { type: "reset", entries: [node("n")] },
       { type: "put", entry: instance("b") },
     ]);

@@ -202,6 +202,11 @@ zzz: 1`;
     expect(value.services.web?.proxy?.listen).toEqual(["b"]);
   });
 
+  it("are dropped in one place only, though the file shares the value with another by an alias", () => {
+    const shared = z.strictObject({ a: z.strictObject({ x: z.int() }), b: z.strictObject({ x: z.int(), y: z.int() }) });
+    expect(load("a: &v {x: 1, y: 2}\nb: *v", shared).value).toEqual({ a: { x: 1 }, b: { x: 1, y: 2 } });
+  });
+
   it("tells them beside the errors they cause", () => {
     expect(faults("registry: {type: etcd, host: [a]}", schema)).toEqual([
       "f.yaml:1:1: registry.hosts: missing, expected a list",
@@ -213,6 +218,10 @@ zzz: 1`;
     const either = z.strictObject({
       x: z.union([z.strictObject({ a: z.string() }), z.strictObject({ b: z.int(), c: z.int() })]),
     });
+    const wider = z.strictObject({
+      x: z.union([z.strictObject({ a: z.int() }), z.strictObject({ a: z.int(), b: z.int() })]),
+    });
+    expect(load("x: {a: 1, b: 2, c: 3}", wider).value).toEqual({ x: { a: 1, b: 2 } });
     expect(load("x: {b: 1, c: 2, d: 3}", either).value).toEqual({ x: { b: 1, c: 2 } });
     expect(faults("x: {b: 1}", either)).toEqual(["f.yaml:1:1: x.c: missing, expected a number"]);
   });
