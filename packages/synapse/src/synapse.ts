@@ -79,6 +79,11 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
   let stopping: Promise<void> | undefined;
   const links = new Map<string, RegistryLink>();
   const localUntil = new Map<string, Cancel>();
+  // Loading a registry's client holds the process up for some tenths of a second: what is known is served before that.
+  let nowServing: () => void = () => undefined;
+  const serving = new Promise<void>((resolve) => {
+    nowServing = resolve;
+  });
 
   const services = serviceSet({
     clock,
@@ -96,7 +101,8 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
     const known = links.get(key);
     if (known !== undefined) return known;
     const own = discovery.method === "own" ? discovery.registry : undefined;
-    const link = registryLink(() => deps.registryFor(own), own?.type ?? "default registry", deps);
+    const open = (): Promise<Registry> => serving.then(() => deps.registryFor(own));
+    const link = registryLink(open, own?.type ?? "default registry", deps);
     links.set(key, link);
     return link;
   }
@@ -179,6 +185,7 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
       proxy.close({ graceMs, acceptWhileDraining: config.stop_accepting !== "at_once" }),
     ]);
     ended.abort();
+    nowServing();
   }
 
   function statuses(): readonly ServiceStatus[] {
@@ -208,6 +215,7 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
       const bound = new AbortController();
       await Promise.race([proxy.settled(), sleep(clock, BIND_WAIT_MS, bound.signal)]);
       bound.abort();
+      nowServing();
     },
     services: statuses,
     readiness: () => readinessOf([...links.values()], statuses(), clock.monotonic()),

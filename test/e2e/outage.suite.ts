@@ -1,0 +1,96 @@
+import { until } from "@smartstack/core/testing";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type LoadRecord, startLoad } from "../support/load.ts";
+import { freePort } from "../support/ports.ts";
+import { sharedEngine } from "../support/shared-engine.ts";
+import { type Fleet, type Replica, startFleet } from "./support/fleet.ts";
+import { type Chain, type Server, startChain } from "./support/registries.ts";
+import { unexcused } from "./support/verdict.ts";
+
+/** Longer than the lease, so that the registry forgets; `npm run soak` asks for a minute. */
+const OUTAGE_MS = Number(process.env.OUTAGE_MS ?? 8_000);
+/** Three failed probes of a backend that is gone, one a second, and the time each may take. */
+const PROBES_MS = 5_000;
+
+interface Outage {
+  readonly name: string;
+  begin(server: Server): Promise<void>;
+  end(server: Server): Promise<void>;
+}
+
+const OUTAGES: readonly Outage[] = [
+  { name: "killed", begin: (server) => server.kill("SIGKILL"), end: (server) => server.restart() },
+  { name: "frozen", begin: async (server) => server.freeze(), end: async (server) => server.thaw() },
+];
+
+/** Takes a registry away under load. */
+export function outageSuite(
+  registry: "etcd" | "zookeeper",
+  read: (endpoint: string) => Promise<readonly string[]>,
+): void {
+  describe(`with ${registry} away`, () => {
+    let chain: Chain;
+    let fleet: Fleet;
+    let port: number;
+
+    beforeAll(async () => {
+      const engine = await sharedEngine();
+      port = await freePort();
+      chain = await startChain({ engine, registry });
+      fleet = await startFleet(engine, {
+        labels: { "smartstack.service": "web", "smartstack.mode": "http", "smartstack.listen": String(port) },
+        publish: ["80"],
+        expose: [80],
+      });
+      for (let count = 0; count < 3; count++) await fleet.start();
+    });
+
+    afterAll(async () => {
+      await fleet?.close();
+      await chain?.close();
+    });
+
+    for (const outage of OUTAGES) {
+      it(`${outage.name} for ${OUTAGE_MS / 1_000} s: no request fails, who died leaves, who came appears`, async () => {
+        const server = chain.server as Server;
+        const load = startLoad({ port, keepAliveClients: 8, newPerSecond: 20, pauseMs: 50 });
+        const everyone = (): boolean => fleet.living().every((replica) => answered(load.records(), replica));
+        await until(everyone, { what: "every replica answers before the outage", timeoutMs: 15_000 });
+
+        const beganMs = Date.now();
+        await outage.begin(server);
+        await until(() => Date.now() - beganMs > 1_000, { what: "the outage has begun" });
+        const died = fleet.living()[0] as Replica;
+        await fleet.end(died, "kill");
+        const came = await fleet.start();
+        await until(() => Date.now() - beganMs > OUTAGE_MS, {
+          what: "the outage has lasted",
+          timeoutMs: OUTAGE_MS + 5_000,
+        });
+        await outage.end(server);
+        await until(() => answered(load.records(), came), {
+          what: `${came.id} answers after the outage`,
+          timeoutMs: 30_000,
+        });
+        await until(async () => !(await read(server.endpoint)).some((key) => key.includes(died.id)), {
+          what: `${died.id} is gone from the registry`,
+          timeoutMs: 15_000,
+        });
+        const records = await load.stop();
+        console.info(
+          `${registry} ${outage.name}: ${records.length} requests, away ${Math.round(Date.now() - beganMs)} ms in all`,
+        );
+        expect(unexcused(records, fleet)).toEqual([]);
+        const late = records.filter(
+          (record) => record.servedBy === died.id && record.startMs > (died.endedMs ?? 0) + PROBES_MS,
+        );
+        expect(late).toEqual([]);
+        expect((await read(server.endpoint)).some((key) => key.includes(came.id))).toBe(true);
+      });
+    }
+  });
+}
+
+function answered(records: readonly LoadRecord[], replica: Replica): boolean {
+  return records.some((record) => record.servedBy === replica.id && record.startMs >= (replica.startedMs ?? 0));
+}
