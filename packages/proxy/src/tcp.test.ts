@@ -1,0 +1,203 @@
+import { connect, createServer, type Socket } from "node:net";
+import { until } from "@smartstack/core/testing";
+import { afterEach, expect, it } from "vitest";
+import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
+import {
+  type Bench,
+  backendSpec,
+  closedPort,
+  closeServer,
+  listenOn,
+  type RawClient,
+  rawBackend,
+  rawClient,
+  startBench,
+} from "./testing/bench.ts";
+
+let bench: Bench;
+afterEach(() => bench.close());
+
+async function start(change: Partial<ServiceSpec>): Promise<void> {
+  bench = await startBench({ mode: "tcp", ...change });
+}
+
+function client(): RawClient {
+  const made = rawClient(bench.port());
+  bench.onClose(() => {
+    made.socket.destroy();
+  });
+  return made;
+}
+
+const active = (key = 0): number | undefined => bench.proxy.status()[0]?.backends[key]?.counters.active;
+
+it("passes bytes both ways and each end's half-close", async () => {
+  const backend = await rawBackend((socket, all) => {
+    if (all === "question") socket.write("answer");
+  });
+  await start({ backends: [backendSpec("b", backend.port)] });
+  bench.onClose(backend.close);
+  const one = client();
+  one.send("question");
+  await one.expect("answer");
+  one.socket.end();
+  await until(() => backend.sockets[0]?.readableEnded, { what: "the client's end" });
+  expect(one.ended()).toBe(false);
+  backend.sockets[0]?.end(" and more");
+  expect(await one.expectEnd()).toBe("answer and more");
+  await until(() => active() === 0, { what: "the session's end" });
+  expect(bench.proxy.status()[0]?.backends[0]?.counters).toMatchObject({ connections: 1, bytesIn: 8, bytesOut: 15 });
+});
+
+it("lets a server speak first", async () => {
+  const backend = await rawBackend(
+    () => undefined,
+    (socket) => socket.write("220 hello\r\n"),
+  );
+  await start({ backends: [backendSpec("b", backend.port)] });
+  bench.onClose(backend.close);
+  await client().expect("220 hello");
+});
+
+it("passes a reset on as a reset, either way", async () => {
+  const backend = await rawBackend((socket, all) => {
+    if (all === "reset") socket.resetAndDestroy();
+  });
+  await start({ backends: [backendSpec("b", backend.port)] });
+  bench.onClose(backend.close);
+  const one = client();
+  one.send("reset");
+  await until(() => one.error()?.code === "ECONNRESET", { what: "a reset at the client" });
+  const two = client();
+  two.send("x");
+  await until(() => backend.received[1] === "x", { what: "the second connection" });
+  let seen: string | undefined;
+  backend.sockets[1]?.on("error", (error: NodeJS.ErrnoException) => {
+    seen = error.code;
+  });
+  two.socket.resetAndDestroy();
+  await until(() => seen === "ECONNRESET", { what: "a reset at the backend" });
+  await until(() => active() === 0, { what: "the sessions' end" });
+});
+
+it("goes to the next backend when a connect fails, with the bytes the client sent already", async () => {
+  const backend = await rawBackend((socket, all) => {
+    socket.end(all);
+  });
+  const dead = await Promise.all([closedPort(), closedPort(), closedPort(), closedPort()]);
+  await start({ backends: [...dead.map((port, n) => backendSpec(`d${n}`, port)), backendSpec("b", backend.port)] });
+  bench.onClose(backend.close);
+  const one = client();
+  one.send("hello");
+  expect(await one.expectEnd()).toBe("hello");
+});
+
+it("closes at once when there is no backend, and stays bound", async () => {
+  await start({});
+  expect(await client().expectEnd()).toBe("");
+  expect(await client().expectEnd()).toBe("");
+  expect(bench.proxy.status()[0]).toMatchObject({ listeners: [{ state: "bound" }], counters: { noBackend: 2 } });
+});
+
+it.each(["client", "backend"])("holds no more than its buffers when the %s does not read", async (who) => {
+  const total = 64 * 1024 * 1024;
+  const block = Buffer.alloc(256 * 1024);
+  let sent = 0;
+  const flood = (socket: Socket): void => {
+    const more = (): void => {
+      while (sent < total) {
+        sent += block.length;
+        if (!socket.write(block)) return;
+      }
+      socket.end();
+    };
+    socket.on("drain", more);
+    more();
+  };
+  let received = 0;
+  let reader: Socket | undefined;
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: who === "backend" }, (socket) => {
+    if (who === "client") flood(socket);
+    else {
+      reader = socket;
+      socket.on("data", (chunk) => {
+        received += chunk.length;
+      });
+      socket.pause();
+    }
+  });
+  const port = await listenOn(server, 0);
+  await start({ backends: [backendSpec("b", port)] });
+  const socket = connect({ port: bench.port(), host: "127.0.0.1", allowHalfOpen: true });
+  bench.onClose(() => closeServer(server, reader ? [reader, socket] : [socket]));
+  if (who === "backend") flood(socket);
+  else {
+    reader = socket;
+    socket.on("data", (chunk) => {
+      received += chunk.length;
+    });
+    socket.pause();
+  }
+  await until(() => sent > 0 && reader !== undefined, { what: "the flood" });
+  let last = -1;
+  await until(
+    () => {
+      const still = sent === last;
+      last = sent;
+      return still;
+    },
+    { what: "a standstill", everyMs: 200 },
+  );
+  // Four kernel buffers of up to a few MiB and the proxy's own two; 64 MiB were offered.
+  expect(sent).toBeLessThan(total / 2);
+  reader?.resume();
+  await until(() => received === total, { what: "everything" });
+});
+
+it("lets sessions of a removed or draining backend live for drainMs, then closes them", async () => {
+  const backend = await rawBackend((socket, all) => {
+    socket.write(`${all.length};`);
+  });
+  const timeouts = { ...DEFAULT_TIMEOUTS, drainMs: 300 };
+  const specs = [backendSpec("a", backend.port), backendSpec("b", backend.port)];
+  await start({ backends: specs, timeouts });
+  bench.onClose(backend.close);
+  const clients = [client(), client()];
+  for (const one of clients) {
+    one.send("x");
+    await one.expect("1;");
+  }
+  const startedMs = performance.now();
+  await bench.apply({ backends: [backendSpec("a", backend.port, { state: "draining" })] });
+  expect(bench.proxy.status()[0]?.backends).toMatchObject([{ key: "a", usable: false, reason: "draining (registry)" }]);
+  for (const one of clients) {
+    one.send("y");
+    await one.expect("2;");
+  }
+  for (const one of clients) await one.expectEnd();
+  expect(performance.now() - startedMs).toBeGreaterThan(280);
+});
+
+it("keeps a session when its backend comes back from draining", async () => {
+  const backend = await rawBackend((socket, all) => {
+    socket.write(`${all.length};`);
+  });
+  await start({ backends: [backendSpec("a", backend.port)], timeouts: { ...DEFAULT_TIMEOUTS, drainMs: 100 } });
+  bench.onClose(backend.close);
+  const one = client();
+  one.send("x");
+  await one.expect("1;");
+  expect(bench.proxy.setLocalState("web", "a", "draining")).toBe(true);
+  expect(await client().expectEnd()).toBe("");
+  bench.proxy.setLocalState("web", "a", undefined);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  one.send("x");
+  await one.expect("2;");
+});
+
+it("ends an idle session after tcpIdleMs", async () => {
+  const backend = await rawBackend(() => undefined);
+  await start({ backends: [backendSpec("a", backend.port)], timeouts: { ...DEFAULT_TIMEOUTS, tcpIdleMs: 100 } });
+  bench.onClose(backend.close);
+  expect(await client().expectEnd()).toBe("");
+});
