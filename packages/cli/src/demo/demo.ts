@@ -10,14 +10,16 @@ import { type Answer, startTraffic, type Traffic, tally } from "./traffic.ts";
 const FIRST = ["one", "two", "three"] as const;
 const KILLED = "two";
 const ADDED = "four";
-const READY_MS_MAX = 8_000;
+const READY_MS_MAX = 6_000;
+const DEMO_MS_MAX = 28_000;
 const PHASE_MS = 2_500;
 const clock = systemClock;
 
 /** Shows the whole chain and cleans up behind itself. Returns 0 only if no request failed. */
 export async function demo(terminal: Terminal): Promise<number> {
   const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
+  const interrupt = (): void => interrupted.abort(gaveUp("interrupted"));
+  const overdue = clock.after(DEMO_MS_MAX, () => interrupted.abort(gaveUp(`not done within ${DEMO_MS_MAX / 1_000} s`)));
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   let traffic: Traffic | undefined;
   let fleet: Fleet | undefined;
@@ -33,6 +35,7 @@ export async function demo(terminal: Terminal): Promise<number> {
     terminal.error(`The demo could not go on: ${describeError(error)}`);
     return 2;
   } finally {
+    overdue();
     terminal.print("Cleaning up …");
     await traffic?.stop();
     await fleet?.close();
@@ -122,11 +125,7 @@ async function routed(fleet: Fleet, count: number, signal: AbortSignal): Promise
 async function until(holds: () => boolean, signal: AbortSignal, what: string): Promise<void> {
   const endMs = clock.monotonic() + READY_MS_MAX;
   while (!holds()) {
-    if (clock.monotonic() >= endMs)
-      throw new StackError("DEADLINE", `not within ${READY_MS_MAX / 1_000} s: ${what}`, {
-        side: "self",
-        retry: "never",
-      });
+    if (clock.monotonic() >= endMs) throw gaveUp(`not within ${READY_MS_MAX / 1_000} s: ${what}`);
     await phase(20, signal);
   }
 }
@@ -137,7 +136,11 @@ async function phase(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function stopIf(signal: AbortSignal): void {
-  if (signal.aborted) throw new StackError("CLOSED", "interrupted", { side: "self", retry: "never" });
+  if (signal.aborted) throw signal.reason;
+}
+
+function gaveUp(why: string): StackError {
+  return new StackError("CLOSED", why, { side: "self", retry: "never" });
 }
 
 function counted(answers: readonly Answer[]): string {

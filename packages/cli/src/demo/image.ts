@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { systemClock, withDeadline } from "@smartstack/core";
 import type Docker from "dockerode";
 
-const IMPORT_MS_MAX = 20_000;
+const IMPORT_MS_MAX = 8_000;
 const LOOK_MS_MAX = 5_000;
 
 /**
