@@ -103,6 +103,7 @@ describe("guessRole", () => {
     ["services: {web: {host: h, port: 1}}", "nerve"],
     ["services: {web: {discovery: {method: zookeeper}, haproxy: {port: 1}}}\nhaproxy: {}", "synapse"],
     ["services: {web: {proxy: {listen: [3000]}}}", "synapse"],
+    ["registry: {type: etcd, hosts: [a:1]}\ndocker: {filter: {project: own}}", "nerve"],
     ["discover: '*'", "synapse"],
     ["services: {}\ncache: /x", "synapse"],
   ])("%j is for %s", (text, role) => {

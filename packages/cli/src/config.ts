@@ -119,7 +119,8 @@ export function guessRole(source: ConfigSource): Role {
   const synapse =
     uses([...Object.keys(synapseConfig.shape), "haproxy", "file_output"], keys) +
     uses(["discovery", "proxy", "default_servers", "haproxy"], serviceKeys);
-  if (nerve === 0 && synapse === 0) return "up";
+  // A registry for several machines and Docker: the registrar of a host.
+  if (nerve === 0 && synapse === 0) return keys.has("docker") && keys.has("registry") ? "nerve" : "up";
   return nerve > synapse ? "nerve" : "synapse";
 }
 

@@ -210,7 +210,7 @@ zzz: 1`;
   it("tells them beside the errors they cause", () => {
     expect(faults("registry: {type: etcd, host: [a]}", schema)).toEqual([
       "f.yaml:1:1: registry.hosts: missing, expected a list",
-      "f.yaml:1:24: unknown key host in registry, did you mean hosts?",
+      "warning: f.yaml:1:24: unknown key host in registry, did you mean hosts?",
     ]);
   });
 

@@ -16,7 +16,8 @@ const ROUNDS_MAX = 1_000;
  * Reads YAML 1.1 (JSON is a subset), substitutes the environment in scalars, and validates. Unknown keys become
  * warnings; a boolean or number where a string is expected is taken as it was written (`zone: no`, `name: 010`); a key
  * with nothing behind it counts as absent.
- * @throws StackError CONFIG_INVALID; its message has one line per fault, each `file:line:col: what, expected what`.
+ * @throws StackError CONFIG_INVALID; its message has one line per fault, each `file:line:col: what, expected what`, and
+ * then one per warning.
  */
 export function loadConfig<T>(source: ConfigSource, schema: z.ZodType<T>): Loaded<T> {
   const parsed = parseConfig(source);
@@ -42,7 +43,7 @@ function rejected(
   warnings: ReadonlySet<string>,
 ): Error {
   const faults = issues.flatMap((issue) => faultLines(issue, parsed, input));
-  return configInvalid(inFileOrder([...faults, ...warnings]));
+  return configInvalid([...inFileOrder(faults), ...inFileOrder(warnings).map((warning) => `warning: ${warning}`)]);
 }
 
 /** Every line begins with the same file, then line and column. */
