@@ -1,7 +1,9 @@
-import type { Cancel, Clock, EventBus, InstanceState, Random } from "@smartstack/core";
-import { type Backend, createBackend, isChecked, isLeaving, isOffered, judge } from "./backend.ts";
+import type { Clock, EventBus, InstanceState, Random } from "@smartstack/core";
+import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
 import { BALANCERS } from "./balance/index.ts";
+import { type Candidates, groupCandidates, pickCandidate } from "./candidates.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
+import { createDrains } from "./drains.ts";
 import { afterProbe, afterTrafficFailure, type Health, UNCHECKED } from "./health.ts";
 import type { BackendSpec, HealthListener, ProxyBackendStatus, ServiceSpec } from "./snapshot.ts";
 import { closeIdle } from "./upstream.ts";
@@ -18,10 +20,7 @@ export interface PoolOptions {
 export interface Pool {
   /** Takes the new set, by key: those that stay keep their health, counters and connections. */
   apply(spec: ServiceSpec): void;
-  /**
-   * The backend for the next attempt, never one of `tried`. Usable ones first, by the service's algorithm; on a retry
-   * those in doubt come last; then, rather than none, those that health took out.
-   */
+  /** The backend for the next attempt, by the service's algorithm: see `pickCandidate`. */
   pick(tried: readonly Backend[]): Backend | undefined;
   /** Live traffic could not connect to it, or was reset by it before an answer. */
   failed(backend: Backend, reason: string): void;
@@ -35,10 +34,9 @@ export interface Pool {
 export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   const { clock, random, events, onHealth } = options;
   const backends = new Map<string, Backend>();
-  const drains = new Map<Backend, Cancel>();
+  const drains = createDrains(clock);
   let spec = first;
-  let usable: readonly Backend[] = [];
-  let ejected: readonly Backend[] = [];
+  let candidates: Candidates = groupCandidates([]);
   const checker: Checker = createChecker({
     clock,
     random,
@@ -54,28 +52,13 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     backend.reason = verdict.reason;
     checker.schedule(backend, spec.check, spec.stale);
     if (!backend.usable) closeIdle(backend);
-    if (isLeaving(backend)) startDrain(backend);
-    else stopDrain(backend);
+    // What a backend that takes no more traffic still has may finish, within the service's drain time.
+    if (isLeaving(backend)) drains.start(backend, spec.timeouts.drainMs);
+    else drains.cancel(backend);
   }
 
   function regroup(): void {
-    const all = [...backends.values()];
-    usable = all.filter((backend) => backend.usable);
-    ejected = all.filter((backend) => !backend.usable && isOffered(backend));
-  }
-
-  // What a backend that takes no more traffic still has may finish, within the service's drain time.
-  function startDrain(backend: Backend): void {
-    if (drains.has(backend) || spec.timeouts.drainMs === 0) return;
-    const close = (): void => {
-      for (const socket of backend.sockets) socket.destroy();
-    };
-    drains.set(backend, clock.after(spec.timeouts.drainMs, close, { background: true }));
-  }
-
-  function stopDrain(backend: Backend): void {
-    drains.get(backend)?.();
-    drains.delete(backend);
+    candidates = groupCandidates(backends.values());
   }
 
   function setHealth(backend: Backend, next: Health): void {
@@ -132,16 +115,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   apply(first);
   return {
     apply,
-    pick(tried) {
-      const balance = BALANCERS[spec.balance];
-      if (tried.length === 0) return balance(usable) ?? balance(ejected);
-      const fresh = usable.filter((backend) => !tried.includes(backend));
-      return (
-        balance(fresh.filter((backend) => !backend.spec.suspect)) ??
-        balance(fresh) ??
-        balance(ejected.filter((backend) => !tried.includes(backend)))
-      );
-    },
+    pick: (tried) => pickCandidate(candidates, BALANCERS[spec.balance], tried),
     failed(backend, reason) {
       if (backend.removed || !isChecked(backend, spec.check)) return;
       setHealth(backend, afterTrafficFailure(backend.health, reason));
@@ -162,7 +136,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     },
     stop() {
       checker.stop();
-      for (const backend of [...drains.keys()]) stopDrain(backend);
+      drains.stop();
       for (const backend of backends.values()) closeIdle(backend);
     },
   };

@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
-import type { Clock, EventBus, ListenerStatus, Random } from "@smartstack/core";
+import type { Clock, EventBus, Random } from "@smartstack/core";
+import { type Claim, createClaims } from "./claims.ts";
 import { closeServices } from "./close.ts";
 import { serveHttp } from "./http/connection.ts";
-import { type Listener, listenText, openListener } from "./listener.ts";
+import { openListener } from "./listener.ts";
 import { createPool } from "./pool.ts";
 import { createProbe } from "./probe.ts";
 import { createService, type Service, type Surroundings } from "./service.ts";
@@ -30,12 +31,6 @@ export interface ProxyDeps {
 
 const RETRY_LISTEN_MS = 1_000;
 
-/** A bound address and the service it serves now; the service may change without the socket being touched. */
-interface Claim {
-  readonly listener: Listener;
-  service: Service;
-}
-
 /** The data plane in this process. Nothing is bound before the first `apply`. */
 export function createProxy(deps: ProxyDeps): DataPlane {
   const surroundings: Surroundings = { ...deps, wheel: createTimerWheel(deps.clock) };
@@ -43,7 +38,7 @@ export function createProxy(deps: ProxyDeps): DataPlane {
   const services = new Map<string, Service>();
   /** Removed from the snapshot, with clients that are not done. */
   const retired = new Set<Service>();
-  const claims = new Map<string, Claim>();
+  const claims = createClaims(open);
   let closing: ReturnType<typeof closeServices> | undefined;
 
   function apply(snapshot: Snapshot): void {
@@ -51,7 +46,7 @@ export function createProxy(deps: ProxyDeps): DataPlane {
     for (const [name, service] of [...services]) if (!names.has(name)) retire(name, service);
     for (const spec of snapshot.services) put(spec, snapshot.revision);
     for (const service of retired) if (service.clients.size === 0) forget(service);
-    if (closing === undefined) claimAddresses();
+    if (closing === undefined) claims.update(services.values());
   }
 
   function put(spec: ServiceSpec, revision: number): void {
@@ -83,31 +78,6 @@ export function createProxy(deps: ProxyDeps): DataPlane {
     retired.delete(service);
   }
 
-  // What is no longer wanted is let go first, so that an address can move between services within one snapshot. An
-  // address that two services want stays with its holder, else goes to the first.
-  function claimAddresses(): void {
-    const wanted = new Map<string, { readonly address: ListenAddress; readonly services: Service[] }>();
-    for (const service of services.values()) {
-      for (const address of service.spec.listen) {
-        const key = claimKey(service, address);
-        const entry = wanted.get(key) ?? { address, services: [] };
-        entry.services.push(service);
-        wanted.set(key, entry);
-      }
-    }
-    for (const [key, claim] of [...claims]) {
-      if (wanted.has(key)) continue;
-      claim.listener.close();
-      claims.delete(key);
-    }
-    for (const [key, { address, services: takers }] of wanted) {
-      const taker = takers[0] as Service;
-      const claim = claims.get(key);
-      if (claim === undefined) claims.set(key, open(address, taker));
-      else if (!takers.includes(claim.service)) claim.service = taker;
-    }
-  }
-
   function open(address: ListenAddress, service: Service): Claim {
     const { clock, random, events, retryListenMs = RETRY_LISTEN_MS } = deps;
     const claim: Claim = {
@@ -132,17 +102,10 @@ export function createProxy(deps: ProxyDeps): DataPlane {
   }
 
   function statusOf(service: Service): ProxyServiceStatus {
-    const listeners = service.spec.listen.map((address): ListenerStatus => {
-      const claim = claims.get(claimKey(service, address));
-      if (claim === undefined) return { address: listenText(address), state: "pending", reason: "closed" };
-      if (claim.service === service) return claim.listener.status();
-      const reason = `service ${claim.service.spec.name} listens there`;
-      return { address: listenText(address), state: "failed", reason };
-    });
     return {
       name: service.spec.name,
       revision: service.revision,
-      listeners,
+      listeners: claims.statusOf(service),
       backends: service.pool.status(),
       counters: {
         ...service.counters,
@@ -152,32 +115,19 @@ export function createProxy(deps: ProxyDeps): DataPlane {
     };
   }
 
-  function stopListening(): void {
-    for (const claim of claims.values()) claim.listener.close();
-    claims.clear();
-  }
-
   return {
     apply,
-    async settled() {
-      await Promise.all([...claims.values()].map((claim) => claim.listener.settled));
-    },
+    settled: claims.settled,
     status: () => [...services.values()].map(statusOf),
     setLocalState: (name, key, state) => services.get(name)?.pool.setLocalState(key, state) ?? false,
     close(options) {
       closing ??= closeServices({
         clock: deps.clock,
         services: () => [...services.values(), ...retired],
-        stopListening,
+        stopListening: claims.closeAll,
         stopTimers: surroundings.wheel.stop,
       });
       return closing(options);
     },
   };
-}
-
-// Port 0 asks for any free port: two such wishes are never the same address.
-function claimKey(service: Service, address: ListenAddress): string {
-  const text = listenText(address);
-  return "port" in address && address.port === 0 ? `${service.spec.name} ${text}` : text;
 }

@@ -1,10 +1,11 @@
 import * as h from "./head.ts";
-import { HEAD_BYTES_MAX } from "./head.ts";
 import { COMPLETE, NEED_MORE, parseFields } from "./parse-fields.ts";
 import { BYTE_CLASS, CR, equalsWord, FIELD_VALUE, HEX_VALUE, LF, SEMICOLON } from "./tables.ts";
 
 /** Chunk extensions of one message; they are dropped, so anything long can only be an attack (CVE-2024-22019). */
 const EXTENSION_BYTES_MAX = 4 * 1024;
+/** Trailers of one message, held until they are whole. */
+const TRAILER_BYTES_MAX = 4 * 1024;
 /** 13 hex digits stay below 2^53. */
 const SIZE_DIGITS_MAX = 13;
 
@@ -172,8 +173,11 @@ function feedTrailer<T>(body: Body, bytes: Buffer, from: number, emit: Emit<T>, 
   const heldBefore = body.trailer?.length ?? 0;
   const rest = bytes.subarray(from);
   const all = body.trailer === undefined ? rest : Buffer.concat([body.trailer, rest]);
-  const verdict = parseFields(all, 0, Math.min(all.length, HEAD_BYTES_MAX), trailerHead);
-  if (verdict === NEED_MORE && all.length < HEAD_BYTES_MAX) {
+  // Only a line's end can complete them: without one there is nothing to read again.
+  const verdict = rest.includes(LF)
+    ? parseFields(all, 0, Math.min(all.length, TRAILER_BYTES_MAX), trailerHead)
+    : NEED_MORE;
+  if (verdict === NEED_MORE && all.length < TRAILER_BYTES_MAX) {
     body.trailer = Buffer.from(all);
     return bytes.length;
   }
