@@ -2,32 +2,28 @@ import {
   type Clock,
   describeError,
   type EventBus,
-  encodeInstance,
-  entryKey,
   type Instance,
-  type InstanceRecord,
   isStackError,
   keepAlive,
   lossOf,
+  type Mailbox,
   mailbox,
   type NodeEntry,
   type Random,
   type Readiness,
   type Registry,
   type Session,
-  StackError,
   sleep,
   type Transition,
   withDeadline,
 } from "@smartstack/core";
-import { type Desired, type Plan, plan } from "./plan.ts";
+import { type Desired, plan } from "./plan.ts";
+import { type RegistryWriter, registryWriter, type WriterDeps } from "./registry-writer.ts";
 
-/** Writes that wait for the registry at the same time. */
-const WRITES_MAX = 16;
-/** Leaving takes no longer than this, whatever the registry does. */
+/** Leaving takes no longer than this, whatever the registry does; of it, a write under way may take a sixth. */
 const STOP_MS = 3_000;
 
-export interface AnnouncerDeps {
+export interface AnnouncerDeps extends WriterDeps {
   readonly registry: Registry;
   readonly owner: NodeEntry;
   readonly clock: Clock;
@@ -35,8 +31,6 @@ export interface AnnouncerDeps {
   readonly events: EventBus;
   /** What shall lie in the registry now; read again before every round of writes. */
   readonly desired: () => Desired;
-  /** Why an entry goes, for people. */
-  readonly withdrawalReason: (key: string) => string;
   /** Called once, with what an earlier run of this node left behind, before anything is written. */
   readonly adopt: (entries: ReadonlyMap<string, Instance>) => void;
 }
@@ -44,7 +38,7 @@ export interface AnnouncerDeps {
 export interface Announcer {
   /** The desired state may have changed. */
   wake(): void;
-  /** What the registry held for this node when it was last known. */
+  /** What the registry holds for this node; empty while there is no session. */
   entries(): ReadonlyMap<string, Instance>;
   readiness(): Readiness;
   /** `keep` leaves the entries to their ttl, after deleting those that `drops` names. Never throws; ≤ 3 s. */
@@ -56,139 +50,114 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   const { registry, owner, clock, random, events } = deps;
   const stopping = new AbortController();
   const changed = mailbox<true>();
-  /** What we last wrote, encoded: an entry that differs from it without our doing is repaired. */
-  const written = new Map<string, string>();
+  const writer = registryWriter(deps);
+  const report = reporter(registry.type, owner.node, events);
+  const options = { clock, random, onTransition: report.transition };
   let session: Session | undefined;
   let adopted = false;
-  let reported = false;
-  let status: Readiness = { part: "announce", ready: false, reason: `connecting to registry ${registry.type}` };
-
-  // Two loops report here, the session's and the writes': one outage is one transition.
-  const onTransition = (transition: Transition): void => {
-    const up = transition.state === "up";
-    const turned = up !== status.ready || !reported;
-    status = { part: "announce", ready: up, reason: up ? `announcing as ${owner.node}` : transition.reason };
-    reported = true;
-    if (!turned) return;
-    const where = { registry: registry.type, role: "announce" as const };
-    if (up) events.publish("registry.connected", where);
-    else events.publish("registry.disconnected", { ...where, reason: status.reason });
-  };
-  const options = { clock, random, onTransition };
 
   const hold = async (signal: AbortSignal): Promise<void> => {
     // What an earlier run left behind may say more than we know yet, such as "draining": the first time it is left as it is.
     const restore = adopted ? [...deps.desired().records.values()] : [];
     const held = await registry.announce(owner, restore, signal);
     session = held;
-    if (signal.aborted) return;
     if (!adopted) deps.adopt(held.entries());
     adopted = true;
     held.onForeignChange(() => changed.put(true));
     const live = AbortSignal.any([signal, held.lost]);
-    await keepAlive((inner, healthy) => follow(held, inner, healthy), { ...options, signal: live });
-    if (!held.lost.aborted) return;
+    const loop = (inner: AbortSignal, healthy: () => void) =>
+      follow(held, writer, deps.desired, changed, inner, healthy);
+    await keepAlive(loop, { ...options, signal: live });
+    if (signal.aborted) return;
+    session = undefined;
     await held.close("keep");
     throw lossOf(held);
   };
-
-  /** Level-triggered: whatever woke it, it compares everything and writes the difference. */
-  const follow = async (held: Session, signal: AbortSignal, healthy: () => void): Promise<void> => {
-    while (!signal.aborted) {
-      await apply(held, plan(deps.desired(), held.entries()));
-      healthy();
-      await changed.take(signal);
-    }
-  };
-
-  const apply = async (held: Session, work: Plan): Promise<void> => {
-    const jobs = [
-      ...work.drop.map(
-        ({ service, id }) =>
-          () =>
-            drop(held, service, id),
-      ),
-      ...work.put.map((record) => () => put(held, record)),
-    ];
-    const worker = async (): Promise<void> => {
-      for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
-    };
-    await Promise.all(Array.from({ length: Math.min(WRITES_MAX, jobs.length) }, worker));
-  };
-
-  const put = async (held: Session, record: InstanceRecord): Promise<void> => {
-    const { service, id, instance } = record;
-    const key = entryKey(service, id);
-    const text = encodeInstance(instance);
-    await retriable(held.put(record));
-    if (written.get(key) === text) events.publish("instance.repaired", { service, id });
-    else if (!written.has(key))
-      events.publish("instance.announced", { service, id, address: `${instance.host}:${instance.port}` });
-    written.set(key, text);
-  };
-
-  const drop = async (held: Session, service: string, id: string): Promise<void> => {
-    const key = entryKey(service, id);
-    const reason = deps.withdrawalReason(key);
-    await retriable(held.drop(service, id));
-    written.delete(key);
-    events.publish("instance.withdrawn", { service, id, reason });
-  };
-
-  const main = async (): Promise<void> => {
-    try {
-      await keepAlive(hold, { ...options, signal: stopping.signal });
-    } catch (error) {
-      const reason = describeError(error);
-      if (isStackError(error) && error.code === "REGISTRY_FENCED")
-        events.publish("nerve.fenced", { node: owner.node, reason });
-      else onTransition({ state: "down", error, reason });
-      status = { part: "announce", ready: false, reason };
-    }
-  };
-  const ended = main();
+  const ended = keepAlive(hold, { ...options, signal: stopping.signal }).catch((error: unknown) => report.end(error));
 
   return {
     wake: () => changed.put(true),
     entries: () => session?.entries() ?? new Map(),
-    readiness: () => status,
+    readiness: report.readiness,
     async stop(mode, drops) {
-      const held = session;
-      const leave = async (): Promise<void> => {
-        stopping.abort();
-        // A write that hangs must not use up the time that the others need.
-        await Promise.race([ended, sleep(clock, STOP_MS / 6)]);
-        if (held === undefined) return;
-        if (mode === "keep" && !held.lost.aborted) {
-          const going = [...held.entries().keys()].filter(drops).map((key) => key.split("/"));
-          await apply(held, { put: [], drop: going.map(([service = "", id = ""]) => ({ service, id })) });
-        }
-        await held.close(mode);
-      };
+      stopping.abort();
+      const leaving = leave(ended, () => session, writer, mode, drops, clock);
       try {
-        await withDeadline(leave(), { clock, ms: STOP_MS, what: "leaving the registry", side: "registry" });
+        await withDeadline(leaving, { clock, ms: STOP_MS, what: "leaving the registry", side: "registry" });
       } catch (error) {
-        // The entries end with their ttl; there is nobody left to try again.
-        events.publish("registry.disconnected", {
-          registry: registry.type,
-          role: "announce",
-          reason: describeError(error),
-        });
+        // Nobody is left to try again: the entries end with their ttl.
+        report.transition({ state: "down", error, reason: describeError(error) });
       }
     },
   };
 }
 
-/** Only being fenced ends the announcing: a write that a driver calls hopeless must not take all the others with it. */
-async function retriable(write: Promise<void>): Promise<void> {
-  try {
-    await write;
-  } catch (cause) {
-    if (isStackError(cause) && (cause.retry !== "never" || cause.code === "REGISTRY_FENCED")) throw cause;
-    throw new StackError("REGISTRY_FAILED", "a write to the registry failed", {
-      side: "registry",
-      retry: "after-backoff",
-      cause,
-    });
+/** Level-triggered: whatever woke it, it compares everything and writes the difference. Ends when `signal` aborts. */
+async function follow(
+  session: Session,
+  writer: RegistryWriter,
+  desired: () => Desired,
+  changed: Mailbox<true>,
+  signal: AbortSignal,
+  healthy: () => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    await writer.apply(session, plan(desired(), session.entries()));
+    healthy();
+    await changed.take(signal);
   }
+}
+
+async function leave(
+  ended: Promise<void>,
+  current: () => Session | undefined,
+  writer: RegistryWriter,
+  mode: "keep" | "withdraw",
+  drops: (key: string) => boolean,
+  clock: Clock,
+): Promise<void> {
+  const waited = new AbortController();
+  await Promise.race([ended, sleep(clock, STOP_MS / 6, waited.signal)]);
+  waited.abort();
+  const session = current();
+  if (session === undefined) return;
+  try {
+    const keeps = (key: string): boolean => mode === "withdraw" || !drops(key);
+    const { drop } = plan({ records: new Map(), keeps }, session.entries());
+    if (!session.lost.aborted) await writer.apply(session, { put: [], drop });
+  } finally {
+    await session.close(mode);
+  }
+}
+
+interface Reporter {
+  readonly transition: (transition: Transition) => void;
+  /** The announcing ended for good. */
+  end(error: unknown): void;
+  readonly readiness: () => Readiness;
+}
+
+/** The session and the writes both report here: one outage is one transition. */
+function reporter(registry: string, node: string, events: EventBus): Reporter {
+  let status: Readiness = { part: "announce", ready: false, reason: `connecting to registry ${registry}` };
+  let told: boolean | undefined;
+  const transition = (now: Transition): void => {
+    const up = now.state === "up";
+    status = { part: "announce", ready: up, reason: up ? `announcing as ${node}` : now.reason };
+    if (told === up) return;
+    told = up;
+    if (up) events.publish("registry.connected", { registry, role: "announce" });
+    else events.publish("registry.disconnected", { registry, role: "announce", reason: status.reason });
+  };
+  return {
+    transition,
+    end(error) {
+      const reason = describeError(error);
+      if (isStackError(error) && error.code === "REGISTRY_FENCED") {
+        status = { part: "announce", ready: false, reason };
+        events.publish("nerve.fenced", { node, reason });
+      } else transition({ state: "down", error, reason });
+    },
+    readiness: () => status,
+  };
 }

@@ -44,18 +44,19 @@ export interface DockerApi {
   events(onEvent: (event: ContainerEvent) => void, signal: AbortSignal): Promise<{ readonly closed: Promise<never> }>;
 }
 
-/** Opens nothing yet. `host` as in configuration: unix:///path or tcp://host:port. */
-export async function dockerApi(host: string, clock: Clock): Promise<DockerApi> {
+/** Opens nothing yet. `host` as in configuration: unix:///path or tcp://host:port. `stopping` ends every call at once. */
+export async function dockerApi(host: string, clock: Clock, stopping: AbortSignal): Promise<DockerApi> {
   // Loaded only by who watches Docker.
   const { default: Client } = await import("dockerode");
   const target = host.replace(/^(unix|tcp):\/\//, "");
   // Separate clients: the library's timeout also kills an event stream that is merely quiet.
-  const calls = new Client(clientOptions(host, CALL_MS));
+  const calls = new Client(clientOptions(host, CALL_MS)) as Docker & Abortable;
   const streams = new Client(clientOptions(host, 0));
   const call = async <T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     const abort = new AbortController();
+    const signal = AbortSignal.any([abort.signal, stopping]);
     try {
-      return await withDeadline(work(abort.signal), { clock, ms: CALL_MS, what: `docker ${what}`, side: "docker" });
+      return await withDeadline(work(signal), { clock, ms: CALL_MS, what: `docker ${what}`, side: "docker" });
     } catch (error) {
       abort.abort();
       throw dockerError(target, what, error);
@@ -64,11 +65,11 @@ export async function dockerApi(host: string, clock: Clock): Promise<DockerApi> 
   return {
     target,
     info: () =>
-      call("info", async () => {
-        const info = (await calls.info()) as { readonly ID?: string; readonly Name?: string };
+      call("info", async (abortSignal) => {
+        const info = (await calls.info({ abortSignal })) as { readonly ID?: string; readonly Name?: string };
         return { id: info.ID ?? "", name: info.Name ?? "" };
       }),
-    ping: () => call("ping", async () => void (await calls.ping())),
+    ping: () => call("ping", async (abortSignal) => void (await calls.ping({ abortSignal }))),
     list: (labels) =>
       call("list", async (abortSignal) => {
         const filters = labels.length === 0 ? {} : { label: [...labels] };
@@ -95,6 +96,12 @@ export async function dockerApi(host: string, clock: Clock): Promise<DockerApi> 
         return { closed: readEvents(stream as Readable, onEvent, signal, target) };
       }),
   };
+}
+
+/** What the library takes and its types do not say. */
+interface Abortable {
+  info(options: { readonly abortSignal: AbortSignal }): Promise<unknown>;
+  ping(options: { readonly abortSignal: AbortSignal }): Promise<unknown>;
 }
 
 // The library mixes what it is given with DOCKER_HOST, DOCKER_CLIENT_TIMEOUT and others of the environment: say everything.

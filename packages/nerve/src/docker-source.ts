@@ -95,7 +95,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
   const watch: ContainerWatch = watchContainers({
     config: docker,
     reconcileMs: () => deps.nerve().reconcile,
-    openApi: () => dockerApi(deps.docker.host, clock),
+    openApi: (stopping) => dockerApi(deps.docker.host, clock, stopping),
     ownHints: ownContainerHints(),
     clock,
     random,

@@ -36,7 +36,7 @@ test("a container that does not run is known well enough from the list", () => {
     ...SUMMARY,
     State: "exited",
     Status: "Exited (0) 2 days ago",
-    NetworkSettings: null,
+    NetworkSettings: { Networks: { a: { IPAddress: "" } } },
   };
   expect(summaryFacts(stopped)).toMatchObject({ name: "web", running: false, status: "exited" });
   expect(drift(summaryFacts(stopped), stopped)).toBeUndefined();

@@ -44,6 +44,11 @@ export function summaryFacts(summary: ContainerSummary): ContainerFacts {
     networkMode: "",
     ports: [],
     published: [],
-    networks: [],
+    networks: Object.entries(summary.NetworkSettings?.Networks ?? {}).map(([name, endpoint]) => ({
+      name,
+      id: endpoint?.NetworkID ?? "",
+      ip: endpoint?.IPAddress || undefined,
+      ip6: undefined,
+    })),
   };
 }

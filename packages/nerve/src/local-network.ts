@@ -47,11 +47,14 @@ export function sourceAddressTo(host: string): Promise<string | undefined> {
   const name = host.replace(/^\[(.*)\](?::\d+)?$/, "$1").replace(/^([^:]+):\d+$/, "$1");
   return new Promise((resolve) => {
     const socket = createSocket(isIPv6(name) ? "udp6" : "udp4");
+    let settled = false;
     const finish = (address: string | undefined): void => {
+      if (settled) return;
+      settled = true;
       socket.close();
       resolve(address);
     };
-    socket.once("error", () => finish(undefined));
+    socket.on("error", () => finish(undefined));
     socket.connect(9, name, (error?: Error) => finish(error === undefined ? socket.address().address : undefined));
   });
 }

@@ -13,8 +13,8 @@ import {
 import { type Announcer, startAnnouncer } from "./announcer.ts";
 import type { DockerConfig, NerveConfig } from "./config.ts";
 import { configStatus, containerStatus, type StatusContext } from "./container-status.ts";
-import { whyOut } from "./container-table.ts";
 import { type DockerSource, dockerSource } from "./docker-source.ts";
+import { type EntryFacts, keepsEntry, mayComeBack, withdrawalReason } from "./entries.ts";
 import { bootNonce, configNode, engineNode } from "./node-name.ts";
 import { configOffers } from "./offers.ts";
 import { type Desired, recordsByKey } from "./plan.ts";
@@ -77,37 +77,13 @@ export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
     onChange: wake,
   });
 
-  const desired = (): Desired => ({ records: recordsByKey(upRecords(node ?? "")), keeps });
-  const upRecords = (name: string) =>
-    [...table.all().values()]
-      .filter((registration) => registration.health === "up")
-      .map(({ key, offer }) =>
-        recordOf(offer, { name: nerve.instance_id ?? name, node: name, boot, ...states.of(key) }),
-      );
-
-  /** Entries that nothing is known against stay: what an earlier run left, until its container and its check have spoken. */
-  const keeps = (key: string): boolean => {
-    const entry = entries().get(key);
-    const registration = table.all().get(key);
-    if (entry === undefined) return false;
-    if (registration !== undefined) {
-      const { host, port } = registration.offer.instance;
-      return registration.health === "starting" && entry.host === host && entry.port === port;
-    }
-    if (source === undefined || entry.container === undefined) return false;
-    if (!source.listed()) return true;
-    const tracked = source.find(entry.container);
-    return tracked !== undefined && tracked.facts === undefined && tracked.lifecycle.phase === "in";
-  };
-
-  const withdrawalReason = (key: string): string => {
-    const registration = table.all().get(key);
-    if (registration !== undefined) return registration.reason;
-    const container = entries().get(key)?.container;
-    if (container === undefined) return "no longer in the configuration";
-    const tracked = source?.find(container);
-    if (tracked === undefined) return "its container is gone";
-    return whyOut(tracked) ?? source?.judged().get(tracked.id)?.verdict.refusals[0] ?? "no longer offered";
+  const facts = (): EntryFacts => ({ entries: entries(), registrations: table.all(), source });
+  const desired = (): Desired => {
+    const known = { name: nerve.instance_id ?? node ?? "", node: node ?? "", boot };
+    const up = [...table.all().values()].filter((registration) => registration.health === "up");
+    const records = up.map(({ key, offer }) => recordOf(offer, { ...known, ...states.of(key) }));
+    const now = facts();
+    return { records: recordsByKey(records), keeps: (key) => keepsEntry(key, now) };
   };
 
   const announceAs = (name: string): void => {
@@ -120,7 +96,8 @@ export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
       random,
       events,
       desired,
-      withdrawalReason,
+      withdrawalReason: (key) => withdrawalReason(key, facts()),
+      onDropped: states.withdrawn,
       adopt: (found) => states.adopt(found),
     });
     table.sync(undefined, configOffers(nerve, name));
@@ -138,20 +115,10 @@ export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
       registrations: table,
       onEngine: (info) => announceAs(engineNode(info.id)),
       onChange: () => {
-        forgetStates();
+        states.retain((key) => mayComeBack(key, facts()));
         wake();
       },
     });
-
-  /** Only for what is gone for good: a paused container keeps its operator's word. */
-  const forgetStates = (): void => {
-    const from = source;
-    if (from === undefined || !from.listed()) return;
-    states.retain((key) => {
-      const container = /^[0-9a-f]{12}(?=-\d+(?:-udp)?$)/.exec(key.slice(key.indexOf("/") + 1))?.[0];
-      return table.all().has(key) || container === undefined || from.find(container) !== undefined;
-    });
-  };
 
   const begin = (): void => {
     if (docker === false) announceAs(configNode(nerve.instance_id, hostname()));
@@ -170,7 +137,7 @@ export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
     node: () => node,
     containers() {
       const all = [...table.all().values()];
-      const context: StatusContext = { entries: entries(), registrations: all, state: (key) => states.of(key).state };
+      const context: StatusContext = { entries: entries(), registrations: all, state: states.peek };
       return [
         ...[...(source?.judged().values() ?? [])].map((judged) => containerStatus(judged, context)),
         ...all.filter(({ container }) => container === undefined).map((one) => configStatus(one, context)),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { containerHints } from "./local-network.ts";
+import { containerHints, sourceAddressTo } from "./local-network.ts";
 import { type Reach, reaches, routedSubnets } from "./reach.ts";
 
 const TABLE = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -38,4 +38,10 @@ test("what may be our own container's id", () => {
   expect(containerHints("web", mounts)).toEqual([id]);
   expect(containerHints("0123456789ab", "")).toEqual(["0123456789ab"]);
   expect(containerHints("vm", "22 27 0:21 / /proc rw - proc proc rw")).toEqual([]);
+});
+
+test("the address on the route to somewhere", async () => {
+  expect(await sourceAddressTo("127.0.0.1:2379")).toBe("127.0.0.1");
+  expect(await sourceAddressTo("localhost")).toMatch(/^127\.|^::1$/);
+  expect(await sourceAddressTo("no.such.host.invalid:2379")).toBeUndefined();
 });

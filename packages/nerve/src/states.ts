@@ -10,10 +10,14 @@ export interface KnownState {
 export interface InstanceStates {
   /** The state to announce; one that nobody set is up since it was first asked for. */
   of(key: string): KnownState;
+  /** The same for onlookers: asking changes nothing. */
+  peek(key: string): InstanceState;
   /** `forMs`: back to up after that time. It is not kept in the document: a restarted nerve keeps the state until told otherwise. */
   set(key: string, state: InstanceState, forMs: number | undefined): void;
   /** Takes over what lies in the registry, except where something was said here already. */
   adopt(entries: ReadonlyMap<string, Instance>): void;
+  /** Not announced any more: when it comes back, it is up since then. What an operator said stays. */
+  withdrawn(key: string): void;
   /** Forgets instances that are gone for good. */
   retain(keep: (key: string) => boolean): void;
   stop(): void;
@@ -42,7 +46,11 @@ export function instanceStates(clock: Clock, onChange: () => void): InstanceStat
       states.set(key, known);
       return known;
     },
+    peek: (key) => states.get(key)?.state ?? "up",
     set,
+    withdrawn(key) {
+      if (states.get(key)?.state === "up") states.delete(key);
+    },
     adopt(entries) {
       for (const [key, entry] of entries) {
         // "up" since now is what `of` says of an instance nobody spoke of; the registry knows better.

@@ -19,7 +19,7 @@ const PING_MS = 10_000;
 export interface WatchDeps {
   readonly config: DockerConfig;
   readonly reconcileMs: () => number;
-  readonly openApi: () => Promise<DockerApi>;
+  readonly openApi: (stopping: AbortSignal) => Promise<DockerApi>;
   /** What may be the id of the container that nerve itself runs in. */
   readonly ownHints: readonly string[];
   readonly clock: Clock;
@@ -91,7 +91,7 @@ async function watchOnce(
   onListed: () => void,
 ): Promise<void> {
   const { clock, config } = deps;
-  const api = await deps.openApi();
+  const api = await deps.openApi(signal);
   const info = await api.info();
   const own = await findOwn(api, deps.ownHints);
   const lens: Lens = { api, labels: labelFilters(config, own) };
