@@ -1,12 +1,18 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
 import type { RegistryCase } from "./registry-case.ts";
 import { disruptionCases } from "./registry-cases-disruption.ts";
+import { foreignCases } from "./registry-cases-foreign.ts";
 import { ownershipCases } from "./registry-cases-ownership.ts";
 import { watchCases } from "./registry-cases-watch.ts";
 import type { RegistryHarness } from "./registry-harness.ts";
 
 /** Everything a kind of registry must do, each case on a prefix of its own. */
-export const REGISTRY_CASES: readonly RegistryCase[] = [...watchCases, ...ownershipCases, ...disruptionCases];
+export const REGISTRY_CASES: readonly RegistryCase[] = [
+  ...watchCases,
+  ...foreignCases,
+  ...ownershipCases,
+  ...disruptionCases,
+];
 
 /** The longest a case may take, milliseconds. */
 const CASE_MS_MAX = 45_000;

@@ -79,20 +79,6 @@ export function contents(reject: Reject): Contents {
   const services = new Map<string, Map<string, Known>>();
   const nodes = new Map<string, Known>();
 
-  const parse = (place: Place, held: Held): Known => {
-    try {
-      const { id } = place;
-      const entry: Entry =
-        place.kind === "node"
-          ? { kind: "node", id, node: decodeNodeEntry(held.text) }
-          : { kind: "instance", id, instance: decodeInstance(held.text) };
-      return { held, entry };
-    } catch (error) {
-      reject(place.kind === "node" ? NODES : place.service, place.id, describeError(error));
-      return { held };
-    }
-  };
-
   const store = (path: string, place: Place, value: Known | undefined): void => {
     if (value === undefined) known.delete(path);
     else known.set(path, value);
@@ -126,7 +112,7 @@ export function contents(reject: Reject): Contents {
           store(path, place, { ...before, held });
           continue;
         }
-        const after = held === undefined ? undefined : parse(place, held);
+        const after = held === undefined ? undefined : parse(place, held, reject);
         const wasNamed = place.kind === "instance" && services.has(place.service);
         store(path, place, after);
         const update = updateTo(place, after);
@@ -152,6 +138,17 @@ export function contents(reject: Reject): Contents {
 function put<V>(map: Map<string, V>, key: string, value: V | undefined): void {
   if (value === undefined) map.delete(key);
   else map.set(key, value);
+}
+
+function parse(place: Place, held: Held, reject: Reject): Known {
+  const { id } = place;
+  try {
+    if (place.kind === "node") return { held, entry: { kind: "node", id, node: decodeNodeEntry(held.text) } };
+    return { held, entry: { kind: "instance", id, instance: decodeInstance(held.text) } };
+  } catch (error) {
+    reject(place.kind === "node" ? NODES : place.service, id, describeError(error));
+    return { held };
+  }
 }
 
 function updateTo(place: Place, after: Known | undefined): Update {

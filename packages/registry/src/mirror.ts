@@ -75,39 +75,11 @@ export function mirror(source: Source, link: Link, reject: Reject, clock: Clock)
     join,
     async *watch(service, signal) {
       const copy = await joinUnlessAborted(signal);
-      if (copy === undefined) return;
-      const batches = channel<Batch>(BATCHES_MAX, () => watchLost(`the watcher of ${service} fell behind`));
-      batches.push([{ type: "reset", entries: copy.contents.entriesOf(service) }]);
-      const leave = copy.subscribe({
-        changed: (_, delta) => {
-          const batch = [...delta.nodes, ...(delta.services.get(service) ?? [])];
-          if (batch.length > 0) batches.push(batch);
-        },
-        ended: (error) => batches.end(error),
-      });
-      yield* endingWith(signal, () => batches.end(), leave, batches);
+      if (copy !== undefined) yield* batchesOf(copy, service, signal);
     },
     async *services(signal) {
       const copy = await joinUnlessAborted(signal);
-      if (copy === undefined) return;
-      const newest = mailbox<readonly string[] | StackError>();
-      newest.put(copy.contents.serviceNames());
-      const leave = copy.subscribe({
-        changed: (_, delta) => {
-          if (delta.namesChanged) newest.put(copy.contents.serviceNames());
-        },
-        ended: (error) => newest.put(error),
-      });
-      try {
-        for (;;) {
-          const names = await newest.take(signal);
-          if (names === undefined) return;
-          if (names instanceof StackError) throw names;
-          yield names;
-        }
-      } finally {
-        leave();
-      }
+      if (copy !== undefined) yield* namesOf(copy, signal);
     },
     fail: (error) => current?.end(error),
     async close() {
@@ -123,21 +95,47 @@ export function mirror(source: Source, link: Link, reject: Reject, clock: Clock)
   };
 }
 
-async function* endingWith<T>(
-  signal: AbortSignal,
-  end: () => void,
-  leave: () => void,
-  items: AsyncIterable<T>,
-): AsyncGenerator<T> {
+async function* batchesOf(copy: Copy, service: string, signal: AbortSignal): AsyncGenerator<Batch, void, undefined> {
+  const batches = channel<Batch>(BATCHES_MAX, () => watchLost(`the watcher of ${service} fell behind`));
+  batches.push([{ type: "reset", entries: copy.contents.entriesOf(service) }]);
+  const leave = copy.subscribe({
+    changed: (_, delta) => {
+      const batch = [...delta.nodes, ...(delta.services.get(service) ?? [])];
+      if (batch.length > 0) batches.push(batch);
+    },
+    ended: (error) => batches.end(error),
+  });
+  const end = (): void => batches.end();
   signal.addEventListener("abort", end, { once: true });
   try {
     if (signal.aborted) return;
-    for await (const item of items) {
+    for await (const batch of batches) {
       if (signal.aborted) return;
-      yield item;
+      yield batch;
     }
   } finally {
     signal.removeEventListener("abort", end);
+    leave();
+  }
+}
+
+async function* namesOf(copy: Copy, signal: AbortSignal): AsyncGenerator<readonly string[], void, undefined> {
+  const newest = mailbox<readonly string[] | StackError>();
+  newest.put(copy.contents.serviceNames());
+  const leave = copy.subscribe({
+    changed: (_, delta) => {
+      if (delta.namesChanged) newest.put(copy.contents.serviceNames());
+    },
+    ended: (error) => newest.put(error),
+  });
+  try {
+    for (;;) {
+      const names = await newest.take(signal);
+      if (names === undefined) return;
+      if (names instanceof StackError) throw names;
+      yield names;
+    }
+  } finally {
     leave();
   }
 }

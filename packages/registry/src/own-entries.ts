@@ -10,8 +10,8 @@ export interface OwnEntries {
   entries(): ReadonlyMap<string, Instance>;
   /** What lies at a path as far as is known. */
   get(path: string): Held | undefined;
-  /** Around each own write: its echo may come through the watch before its answer does. */
-  writing(path: string, held: Held | undefined, write: () => Promise<void>): Promise<void>;
+  /** Before an own write, as its echo may come through the watch before its answer; returns what to call after it. */
+  begins(path: string, held: Held | undefined): () => void;
   /** Tells of an own write that succeeded. */
   wrote(path: string, held: Held | undefined): void;
   /** Tells of changes the watch saw. True when one of them was not ours. */
@@ -62,15 +62,12 @@ export function ownEntries(node: string, copy: Copy, clock: Clock, overdue: () =
       const own = awaited.get(path);
       return own === undefined ? copy.contents.get(path) : own.held;
     },
-    async writing(path, held, write) {
+    begins(path, held) {
       const own = { held };
       inFlight.set(path, own);
-      try {
-        await write();
-        wrote(path, held);
-      } finally {
+      return () => {
         if (inFlight.get(path) === own) inFlight.delete(path);
-      }
+      };
     },
     wrote,
     saw(changes) {

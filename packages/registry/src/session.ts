@@ -53,7 +53,10 @@ export function openSession(options: SessionOptions): Session {
   const { owner, copy, holder, lost, link, clock } = options;
   let notify: (() => void) | undefined;
   let closing: Promise<void> | undefined;
-  const own = ownEntries(owner.node, copy, clock, () => notify?.());
+  const tell = (): void => {
+    if (!lost.signal.aborted && closing === undefined) notify?.();
+  };
+  const own = ownEntries(owner.node, copy, clock, tell);
   for (const [path, held] of options.written) own.wrote(path, held);
 
   const lose = (error: StackError): void => loseOnce(lost, error);
@@ -73,7 +76,7 @@ export function openSession(options: SessionOptions): Session {
     changed(changes) {
       if (closing === undefined && concernsNode(changes, owner))
         void guarded(() => holder.verify()).catch((error) => link.note(error));
-      if (own.saw(changes)) notify?.();
+      if (own.saw(changes)) tell();
     },
     ended(error) {
       // Without its own watch a session would not see foreign changes: begin anew. The lease or session is kept.
@@ -94,7 +97,7 @@ export function openSession(options: SessionOptions): Session {
         assertServiceName(service);
         assertInstanceId(id);
         const path = instancePath(service, id);
-        await own.writing(path, undefined, () => holder.erase(path));
+        await tracked(own, path, undefined, () => holder.erase(path));
       }),
     onForeignChange(listener) {
       notify = listener;
@@ -119,7 +122,22 @@ async function writeIfNews(record: InstanceRecord, owner: NodeEntry, own: OwnEnt
   const text = documentOf(record.instance, owner);
   const present = own.get(path);
   if (present?.text === text && present.hold === holder.hold) return;
-  await own.writing(path, heldBy(holder, text), () => holder.write(path, text));
+  await tracked(own, path, heldBy(holder, text), () => holder.write(path, text));
+}
+
+async function tracked(
+  own: OwnEntries,
+  path: string,
+  held: Held | undefined,
+  write: () => Promise<void>,
+): Promise<void> {
+  const ended = own.begins(path, held);
+  try {
+    await write();
+    own.wrote(path, held);
+  } finally {
+    ended();
+  }
 }
 
 function heldBy(holder: Holder, text: string): Held {

@@ -23,7 +23,7 @@ export interface FileSourceOptions {
 /** Looks at the directory when told and every second, and reports what differs. */
 export function fileSource({ root, disk, ttlMs, clock, onError }: FileSourceOptions): Source {
   return async (sink, signal) => {
-    const stop = trigger(root, onError);
+    const changed = trigger(root, onError);
     const scan = scanner(disk);
     const alive = liveness(ttlMs, 2 * POLL_MS);
     let lookedMs = clock.monotonic();
@@ -43,10 +43,10 @@ export function fileSource({ root, disk, ttlMs, clock, onError }: FileSourceOpti
           if (changes.size > 0) sink.apply(changes);
         }
         shown = next;
-        await stop.next(clock, signal);
+        await changed.next(clock, signal);
       }
     } finally {
-      await stop.close();
+      await changed.close();
     }
   };
 }
@@ -77,20 +77,23 @@ interface Trigger {
 
 function trigger(root: string, onError: (error: unknown) => void): Trigger {
   let touched = false;
-  let wake = new AbortController();
+  let wake: () => void = () => undefined;
   // Directories only: a watch for each file would use up the kernel's, and renewals would ring all the time.
   const watcher = watch(root, { depth: 1, ignoreInitial: true, ignored: (_, stats) => stats?.isFile() === true });
   watcher.on("raw", (event) => {
     if (event !== "rename") return;
     touched = true;
-    wake.abort();
+    wake();
   });
   watcher.on("error", onError);
   return {
     async next(clock, signal) {
-      if (!touched) {
-        wake = new AbortController();
-        await sleep(clock, POLL_MS, AbortSignal.any([signal, wake.signal]));
+      if (!touched && !signal.aborted) {
+        const pause = new AbortController();
+        wake = () => pause.abort();
+        signal.addEventListener("abort", wake, { once: true });
+        await sleep(clock, POLL_MS, pause.signal);
+        signal.removeEventListener("abort", wake);
       }
       if (touched) await sleep(clock, SETTLE_MS, signal);
       touched = false;

@@ -64,13 +64,7 @@ export async function openZooKeeper(options: ConnectOptions): Promise<ZooKeeper>
     // The library answers null for a node that is not there.
     return stat ? holdOf(stat) : undefined;
   };
-  const stopBeating = every(clock, Math.min(connection.sessionMs / 3, PROBE_EVERY_MS), () => {
-    // The library reads for ever from a peer that vanished: ask, and take silence for the end.
-    exists("/", undefined, PROBE_MS_MAX).catch((error: unknown) =>
-      connection.drop(asStackError(`zookeeper ${host} heartbeat`, error)),
-    );
-  });
-  closed.addEventListener("abort", stopBeating, { once: true });
+  beat(connection, clock, host, () => exists("/", undefined, PROBE_MS_MAX));
 
   return {
     ...connection,
@@ -91,6 +85,8 @@ export async function openZooKeeper(options: ConnectOptions): Promise<ZooKeeper>
       return answer(zookeeper.Exception.NO_NODE, work, `read ${path}`);
     },
     async ensure(path) {
+      // Where it exists, we may lack the right to make what is above it.
+      if ((await exists(path)) !== undefined) return;
       const parts = path.split("/").slice(1);
       for (let depth = 1; depth <= parts.length; depth++) {
         const at = `/${parts.slice(0, depth).join("/")}`;
@@ -105,6 +101,14 @@ export async function openZooKeeper(options: ConnectOptions): Promise<ZooKeeper>
       connection.drop(closedError());
     },
   };
+}
+
+/** The library reads for ever from a peer that vanished: ask, and take silence for the end. */
+function beat(connection: Connection, clock: Clock, host: string, ask: () => Promise<unknown>): void {
+  const stop = every(clock, Math.min(connection.sessionMs / 3, PROBE_EVERY_MS), () => {
+    ask().catch((error: unknown) => connection.drop(asStackError(`zookeeper ${host} heartbeat`, error)));
+  });
+  connection.closed.addEventListener("abort", stop, { once: true });
 }
 
 type Call = <T>(what: string, work: (done: Callback<T>) => void, ms?: number) => Promise<T>;

@@ -37,6 +37,8 @@ export interface ConnectOptions {
 /** What node-zookeeper-client keeps to itself, as of 1.1.3. */
 interface Internals {
   readonly connectionManager: EventEmitter & {
+    /** The library's parser takes an IPv6 address for several words. */
+    readonly servers: { readonly host: string; readonly port: number }[];
     connect(): void;
     onSocketData(bytes: Buffer): void;
     readonly socket?: Socket;
@@ -59,6 +61,11 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<Connect
   const session = resume === undefined ? {} : { sessionId: resume.id, sessionPassword: resume.password };
   const client = zookeeper.createClient(host, { sessionTimeout: options.sessionMs, retries: 0, ...session });
   const { connectionManager: manager } = client as unknown as Internals;
+  const colon = host.lastIndexOf(":");
+  manager.servers.splice(0, manager.servers.length, {
+    host: host.slice(0, colon).replace(/^\[|\]$/g, ""),
+    port: Number(host.slice(colon + 1)),
+  });
   const closed = new AbortController();
   const drop = (reason: StackError): void => {
     if (closed.signal.aborted) return;

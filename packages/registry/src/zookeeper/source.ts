@@ -53,100 +53,126 @@ interface Tree {
   settle(): Promise<Map<string, Held | undefined>>;
 }
 
+/** What is known of the tree while it is read. Paths are relative to the prefix; "" is the prefix itself. */
+interface TreeState {
+  readonly zk: ZooKeeper;
+  readonly prefix: string;
+  /** Touched, and not read since. */
+  readonly dirty: Set<string>;
+  /** The children known of each folder. */
+  readonly folders: Map<string, Set<string>>;
+  /** One function for each path: the library leaves a watcher once, however often the same function is passed. */
+  readonly watchers: Map<string, () => void>;
+  readonly touched: () => void;
+  changes: Map<string, Held | undefined>;
+  /** Instances that vanished with their nerve and instances that were withdrawn differ by the node entry alone. */
+  mustCheckNodes: boolean;
+}
+
 /**
- * Paths are relative to the prefix; "" is the prefix itself. ZooKeeper sends the events of a change before any answer
- * that shows it, so that once nothing is left to read, what was read is one moment.
+ * ZooKeeper sends the events of a change before any answer that shows it, so that once nothing is left to read, what was
+ * read is one moment.
  */
 function watchedTree(zk: ZooKeeper, prefix: string, touched: () => void): Tree {
-  const dirty = new Set<string>([""]);
-  const folders = new Map<string, Set<string>>();
-  const watchers = new Map<string, () => void>();
-  let changes = new Map<string, Held | undefined>();
-  // Instances that vanished with their nerve and instances that were withdrawn differ by the node entry alone.
-  let mustCheckNodes = false;
-
-  const touch = (path: string): void => {
-    dirty.add(path);
-    touched();
+  const state: TreeState = {
+    zk,
+    prefix,
+    dirty: new Set([""]),
+    folders: new Map(),
+    watchers: new Map(),
+    touched,
+    changes: new Map(),
+    mustCheckNodes: false,
   };
-  // One function for each path: the library leaves a watcher once, however often the same function is passed.
-  const watcherOf = (path: string): (() => void) => {
-    const watcher = watchers.get(path) ?? ((): void => touch(path));
-    watchers.set(path, watcher);
-    return watcher;
-  };
-  const gone = (path: string): void => {
-    changes.set(path, undefined);
-    watchers.delete(path);
-    if (!path.startsWith(`${NODES}/`)) mustCheckNodes = true;
-  };
-  const removeFolder = (name: string): void => {
-    for (const id of folders.get(name) ?? []) gone(`${name}/${id}`);
-    folders.delete(name);
-    watchers.delete(name);
-  };
-
-  const readRoot = async (): Promise<void> => {
-    let names = await zk.children(prefix, watcherOf(""));
-    if (names === undefined && (await zk.exists(prefix, watcherOf(""))) !== undefined)
-      names = await zk.children(prefix, watcherOf(""));
-    const wanted = new Set((names ?? []).filter((name) => name === NODES || serviceNameProblem(name) === undefined));
-    for (const name of [...folders.keys()]) if (!wanted.has(name)) removeFolder(name);
-    for (const name of wanted) {
-      if (folders.has(name)) continue;
-      folders.set(name, new Set());
-      dirty.add(name);
-    }
-  };
-  const readFolder = async (name: string): Promise<void> => {
-    const ids = await zk.children(`${prefix}/${name}`, watcherOf(name));
-    const known = folders.get(name);
-    if (ids === undefined) {
-      // It may be back already, unseen: the prefix knows.
-      if (known !== undefined) dirty.add("");
-      return removeFolder(name);
-    }
-    if (known === undefined) return;
-    const present = new Set(ids);
-    for (const id of known) {
-      if (present.has(id)) continue;
-      known.delete(id);
-      gone(`${name}/${id}`);
-    }
-    for (const id of present) {
-      const path = `${name}/${id}`;
-      if (known.has(id) || placeOf(path) === undefined) continue;
-      known.add(id);
-      dirty.add(path);
-    }
-  };
-  const readLeaf = async (name: string, path: string): Promise<void> => {
-    const known = folders.get(name);
-    const id = path.slice(name.length + 1);
-    if (known?.has(id) !== true) return;
-    const held = await zk.read(path === "" ? prefix : `${prefix}/${path}`, watcherOf(path));
-    if (held !== undefined) changes.set(path, held);
-    else if (known.delete(id)) gone(path);
-  };
-  const read = (path: string): Promise<void> => {
-    if (path === "") return readRoot();
-    const slash = path.indexOf("/");
-    return slash < 0 ? readFolder(path) : readLeaf(path.slice(0, slash), path);
-  };
-
   return {
-    pending: () => dirty.size > 0,
+    pending: () => state.dirty.size > 0,
     async settle() {
-      changes = new Map();
+      state.changes = new Map();
       for (let round = 0; round < ROUNDS_MAX; round++) {
-        if (dirty.size === 0 && mustCheckNodes) dirty.add(NODES);
-        const part = [...dirty].slice(0, READS_MAX);
+        if (state.dirty.size === 0 && state.mustCheckNodes) state.dirty.add(NODES);
+        const part = [...state.dirty].slice(0, READS_MAX);
         if (part.length === 0) break;
-        if (part.includes(NODES)) mustCheckNodes = false;
-        for (const path of part) dirty.delete(path);
-        await Promise.all(part.map(read));
+        if (part.includes(NODES)) state.mustCheckNodes = false;
+        for (const path of part) state.dirty.delete(path);
+        await Promise.all(part.map((path) => read(state, path)));
       }
-      return changes;
+      return state.changes;
     },
   };
+}
+
+function read(state: TreeState, path: string): Promise<void> {
+  if (path === "") return readRoot(state);
+  const slash = path.indexOf("/");
+  return slash < 0 ? readFolder(state, path) : readLeaf(state, path.slice(0, slash), path);
+}
+
+async function readRoot(state: TreeState): Promise<void> {
+  const { zk, prefix, folders, dirty } = state;
+  const watcher = watcherOf(state, "");
+  let names = await zk.children(prefix, watcher);
+  if (names === undefined && (await zk.exists(prefix, watcher)) !== undefined)
+    names = await zk.children(prefix, watcher);
+  const wanted = new Set((names ?? []).filter((name) => name === NODES || serviceNameProblem(name) === undefined));
+  for (const name of [...folders.keys()]) if (!wanted.has(name)) removeFolder(state, name);
+  for (const name of wanted) {
+    if (folders.has(name)) continue;
+    folders.set(name, new Set());
+    dirty.add(name);
+  }
+}
+
+async function readFolder(state: TreeState, name: string): Promise<void> {
+  const ids = await state.zk.children(`${state.prefix}/${name}`, watcherOf(state, name));
+  const known = state.folders.get(name);
+  if (known === undefined) return;
+  if (ids === undefined) {
+    // It may be back already, unseen: the prefix knows.
+    state.dirty.add("");
+    removeFolder(state, name);
+    return;
+  }
+  const present = new Set(ids);
+  for (const id of known) {
+    if (present.has(id)) continue;
+    known.delete(id);
+    gone(state, `${name}/${id}`);
+  }
+  for (const id of present) {
+    const path = `${name}/${id}`;
+    if (known.has(id) || placeOf(path) === undefined) continue;
+    known.add(id);
+    state.dirty.add(path);
+  }
+}
+
+async function readLeaf(state: TreeState, name: string, path: string): Promise<void> {
+  const id = path.slice(name.length + 1);
+  if (state.folders.get(name)?.has(id) !== true) return;
+  const held = await state.zk.read(`${state.prefix}/${path}`, watcherOf(state, path));
+  if (held !== undefined) state.changes.set(path, held);
+  else if (state.folders.get(name)?.delete(id) === true) gone(state, path);
+}
+
+function removeFolder(state: TreeState, name: string): void {
+  for (const id of state.folders.get(name) ?? []) gone(state, `${name}/${id}`);
+  state.folders.delete(name);
+  state.watchers.delete(name);
+}
+
+function gone(state: TreeState, path: string): void {
+  state.changes.set(path, undefined);
+  state.watchers.delete(path);
+  if (!path.startsWith(`${NODES}/`)) state.mustCheckNodes = true;
+}
+
+function watcherOf(state: TreeState, path: string): () => void {
+  const watcher =
+    state.watchers.get(path) ??
+    ((): void => {
+      state.dirty.add(path);
+      state.touched();
+    });
+  state.watchers.set(path, watcher);
+  return watcher;
 }
