@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { REGISTRY_TYPES, registryConfig } from "./index.ts";
+
+function problemsOf(value: unknown): string[] {
+  const result = registryConfig.safeParse(value);
+  return result.success ? [] : result.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+}
+
+describe("registryConfig", () => {
+  it("knows every driver of the table", () => {
+    expect(REGISTRY_TYPES).toEqual(["etcd", "file", "memory", "zookeeper"]);
+    expect(problemsOf({ type: "consul" }).join()).toMatch(/type/);
+  });
+
+  it("fills in the defaults", () => {
+    expect(registryConfig.parse({ type: "etcd", hosts: "10.0.0.1:2379" })).toEqual({
+      type: "etcd",
+      hosts: ["10.0.0.1:2379"],
+      prefix: "/smartstack/services",
+      ttl: 10_000,
+    });
+    expect(registryConfig.parse({ type: "memory" })).toEqual({ type: "memory" });
+  });
+
+  it("takes hosts as a list, or as one string with commas, and IPv6 in brackets", () => {
+    const hosts = (value: unknown): unknown => registryConfig.parse({ type: "zookeeper", hosts: value });
+    expect(hosts("a:1, b:2")).toMatchObject({ hosts: ["a:1", "b:2"] });
+    expect(hosts(["[::1]:2181"])).toMatchObject({ hosts: ["[::1]:2181"] });
+  });
+
+  it.each([
+    [{ type: "etcd" }, "hosts"],
+    [{ type: "etcd", hosts: "http://a:1" }, "host:port"],
+    [{ type: "etcd", hosts: "a:99999" }, "port"],
+    [{ type: "etcd", hosts: [] }, "at least one"],
+    [{ type: "etcd", hosts: "a:1", ttl: 2 }, "3s"],
+    [{ type: "etcd", hosts: "a:1", prefix: "relative" }, "/smartstack/services"],
+    [{ type: "etcd", hosts: "a:1", ttll: 3 }, "ttll"],
+    [{ type: "file", prefix: "relative" }, "absolute path"],
+  ])("refuses %j, naming what is wrong", (value, reason) => {
+    expect(problemsOf(value).join()).toContain(reason);
+  });
+
+  it("drops a slash at the end of a prefix", () => {
+    expect(registryConfig.parse({ type: "etcd", hosts: "a:1", prefix: "/x/y/" })).toMatchObject({ prefix: "/x/y" });
+  });
+});

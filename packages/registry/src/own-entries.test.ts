@@ -1,0 +1,77 @@
+import { fakeClock } from "@smartstack/core/testing";
+import { describe, expect, it } from "vitest";
+import { type Changes, contents, type Held } from "./contents.ts";
+import { ownEntries } from "./own-entries.ts";
+
+const mine = (port: number): Held => ({ text: `{"host":"h","port":${port},"node":"n"}` });
+const theirs: Held = { text: '{"host":"x","port":1,"node":"other"}' };
+
+function setUp(present: Changes = new Map()) {
+  const clock = fakeClock();
+  const copy = contents(() => undefined);
+  copy.apply(present);
+  let overdue = 0;
+  const own = ownEntries("n", { contents: copy, subscribe: () => () => undefined }, clock, () => overdue++);
+  const see = (changes: Changes): boolean => {
+    copy.apply(changes);
+    return own.saw(changes);
+  };
+  return { clock, own, see, overdue: () => overdue };
+}
+
+const portsOf = (own: ReturnType<typeof setUp>["own"]): [string, number][] =>
+  [...own.entries()].map(([key, { port }]) => [key, port]);
+
+describe("ownEntries", () => {
+  it("begins with what lies there for the node, and nobody else's", () => {
+    const { own } = setUp(
+      new Map([
+        ["web/a", mine(1)],
+        ["web/b", theirs],
+      ]),
+    );
+    expect(portsOf(own)).toEqual([["web/a", 1]]);
+  });
+
+  it("shows an own write at once, and takes its echo for what it is", () => {
+    const { own, see } = setUp();
+    own.wrote("web/a", mine(1));
+    own.wrote("web/a", mine(2));
+    expect(portsOf(own)).toEqual([["web/a", 2]]);
+    expect(see(new Map([["web/a", mine(1)]]))).toBe(false);
+    expect(portsOf(own)).toEqual([["web/a", 2]]);
+    expect(see(new Map([["web/a", mine(2)]]))).toBe(false);
+  });
+
+  it("knows an echo that comes before the answer", () => {
+    const { own, see } = setUp();
+    const ended = own.begins("web/a", mine(1));
+    expect(see(new Map([["web/a", mine(1)]]))).toBe(false);
+    own.wrote("web/a", mine(1));
+    ended();
+    expect(see(new Map([["web/a", undefined]]))).toBe(true);
+  });
+
+  it("tells of foreign deletes and overwrites of own entries, and of nothing else", () => {
+    const { own, see } = setUp(
+      new Map([
+        ["web/a", mine(1)],
+        ["web/b", mine(2)],
+      ]),
+    );
+    expect(see(new Map([["web/c", theirs]]))).toBe(false);
+    expect(see(new Map([["web/a", undefined]]))).toBe(true);
+    expect(see(new Map([["web/b", theirs]]))).toBe(true);
+    expect(portsOf(own)).toEqual([]);
+  });
+
+  it("believes the watch when an own write never shows in it", async () => {
+    const { clock, own, see, overdue } = setUp();
+    own.wrote("web/a", mine(1));
+    // A foreign write came right behind, and the watch only shows the last one.
+    expect(see(new Map([["web/a", theirs]]))).toBe(false);
+    await clock.advance(2_000);
+    expect(overdue()).toBe(1);
+    expect(portsOf(own)).toEqual([]);
+  });
+});
