@@ -1,8 +1,9 @@
-import type { Socket } from "node:net";
+import { spawn } from "node:child_process";
+import { connect, type Socket } from "node:net";
 import { until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { mayRetry } from "./retry.ts";
-import type { ServiceSpec } from "./snapshot.ts";
+import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
 import {
   type Bench,
   backendSpec,
@@ -23,6 +24,8 @@ describe("mayRetry", () => {
     [held, { how: "connect", reused: false }, true],
     [held, { how: "reset", reused: true }, true],
     [held, { how: "reset", reused: false }, false],
+    [held, { how: "lost", reused: false }, true],
+    [{ idempotent: false, held: false }, { how: "lost", reused: false }, false],
     [held, { how: "eof", reused: true }, false],
     [held, { how: "eof", reused: false }, false],
     [{ idempotent: false, held: false }, { how: "connect", reused: false }, false],
@@ -217,7 +220,6 @@ describe("a connect that fails", () => {
 
   it("is given up after connectMs when nobody answers at all", async () => {
     const good = await rawBackend(serve);
-    const { DEFAULT_TIMEOUTS } = await import("./snapshot.ts");
     // A listener with a full backlog drops SYNs, as a removed container's address does.
     const full = await silentPort();
     const client = await start([good], {
@@ -230,6 +232,22 @@ describe("a connect that fails", () => {
     await client.expect(/ok.*ok$/s);
     expect(performance.now() - startedMs).toBeLessThan(1_000);
     expect(bench.proxy.status()[0]?.backends[0]?.reason).toBe("ejected: connect timed out");
+  });
+});
+
+describe("a POST in the kernel's queue of a backend that dies", () => {
+  it("goes to another backend, its body whole", async () => {
+    const good = await rawBackend(serve);
+    const dying = await queueingBackend();
+    const client = await start([good], { backends: [backendSpec("dying", dying.port)] });
+    bench.onClose(dying.kill);
+    client.send(POST.slice(0, -2));
+    await until(() => bench.proxy.status()[0]?.backends[0]?.counters.bytesIn, { what: "the request in the queue" });
+    await bench.apply({ backends: [backendSpec("dying", dying.port), backendSpec("good", good.port)] });
+    await dying.kill();
+    client.send(POST.slice(-2));
+    await client.expect(/^HTTP\/1.1 200 /);
+    expect(good.received[0]).toMatch(/^POST .*\r\n\r\nbody$/s);
   });
 });
 
@@ -253,11 +271,8 @@ it("answers 503 with the reason for a service without backends, and keeps the co
   expect(bench.proxy.status()[0]?.counters).toMatchObject({ noBackend: 2, responses: [0, 0, 0, 0, 0, 2] });
 });
 
-/** A port whose kernel queue is full: further SYNs are dropped without an answer. */
-async function silentPort(): Promise<{ port: number; close: () => Promise<void> }> {
-  const { connect } = await import("node:net");
-  const { spawn } = await import("node:child_process");
-  // The accepting process is stopped, so that its queue of one stays full.
+/** A backend that never accepts: its connections stand in the kernel's queue until it is killed. */
+async function queueingBackend(): Promise<{ port: number; kill: () => Promise<void> }> {
   const child = spawn(process.execPath, [
     "-e",
     `const s = require("net").createServer().listen({port: 0, host: "127.0.0.1", backlog: 1}, () => {
@@ -266,15 +281,27 @@ async function silentPort(): Promise<{ port: number; close: () => Promise<void> 
   const port = await new Promise<number>((resolve) => {
     child.stdout.once("data", (text) => resolve(Number(text)));
   });
+  return {
+    port,
+    async kill() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** A port whose kernel queue is full: further SYNs are dropped without an answer. */
+async function silentPort(): Promise<{ port: number; close: () => Promise<void> }> {
+  const { port, kill } = await queueingBackend();
   const fillers = Array.from({ length: 6 }, () => connect({ port, host: "127.0.0.1" }).on("error", () => undefined));
   await until(() => fillers.filter((socket) => !socket.connecting).length >= 2, { what: "a full queue" });
   return {
     port,
     async close() {
       for (const socket of fillers) socket.destroy();
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGKILL");
-      await ended;
+      await kill();
     },
   };
 }

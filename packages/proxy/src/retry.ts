@@ -8,9 +8,10 @@ export const HELD_BYTES_MAX = 128 * 1024;
 export interface Death {
   /**
    * `connect`: no connection came about, nothing was received. `reset`: reset or broken pipe, the backend's kernel still
-   * had bytes that nobody had read. `eof`: closed in order, so the backend may have read everything.
+   * had bytes that nobody had read. `lost`: reset, and the backend takes no connections any more. `eof`: closed in order,
+   * so the backend may have read everything.
    */
-  readonly how: "connect" | "reset" | "eof";
+  readonly how: "connect" | "reset" | "lost" | "eof";
   /** The connection had carried a request before: its backend may simply have tired of it. */
   readonly reused: boolean;
 }
@@ -23,11 +24,12 @@ export interface Retriable {
 }
 
 /**
- * May the request go to another backend? Others than idempotent ones only where no backend can have acted on them:
- * nothing was received, or a kept connection was reset, which is how a backend's idle timeout meets our next request.
+ * May the request go to another backend? Others than idempotent ones only where the backend cannot have read them whole:
+ * nothing was received, or a kept connection was reset, which is how a backend's idle timeout meets our next request,
+ * or the backend's process died with the request in its kernel's queue.
  */
 export function mayRetry(request: Retriable, death: Death): boolean {
   if (!request.held) return false;
-  if (request.idempotent || death.how === "connect") return true;
+  if (request.idempotent || death.how === "connect" || death.how === "lost") return true;
   return death.reused && death.how === "reset";
 }

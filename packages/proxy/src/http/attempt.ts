@@ -1,8 +1,8 @@
 import type { Backend } from "../backend.ts";
-import { failureReason } from "../dial.ts";
+import { dial, failureReason } from "../dial.ts";
 import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, mayRetry } from "../retry.ts";
 import { openUpstream, takeIdle, type Upstream } from "../upstream.ts";
-import type { Conversation } from "./conversation.ts";
+import { type Conversation, EXCHANGING } from "./conversation.ts";
 import { dropExchange, fail, forgetHeld } from "./finish.ts";
 import { forwardRequest } from "./forward.ts";
 import { createHead, type Head } from "./head.ts";
@@ -17,6 +17,7 @@ const DOUBT_MS = 50;
 export const PIPELINED_BYTES_MAX = 16 * 1024;
 
 const NO_BYTES = Buffer.alloc(0);
+const ENDED = "closed the connection without an answer";
 const againHead = createHead();
 
 /**
@@ -76,43 +77,43 @@ function hostFor(host: "keep" | "backend" | { readonly name: string }, backend: 
 /** Sends one range of the request's body on, keeping it for another attempt as long as there may be one. */
 export function sendBody(conversation: Conversation, bytes: Buffer): void {
   const { upstream, backend } = conversation;
-  if (upstream === undefined || backend === undefined) return;
   if (conversation.headBytes !== undefined) {
     conversation.heldBytes += bytes.length;
     if (conversation.heldBytes > HELD_BYTES_MAX) forgetHeld(conversation);
     else conversation.held.push(bytes);
   }
+  if (upstream === undefined || backend === undefined) return;
   backend.counters.bytesIn += bytes.length;
   upstream.socket.write(bytes);
 }
 
 /** The new connection stands. */
 export function connected(conversation: Conversation): void {
-  const { surroundings, timeout, service, upstream } = conversation;
+  const { surroundings, timeout, service } = conversation;
   surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
-  // From here on, only an idempotent request could be sent again.
-  if (!conversation.idempotent && upstream?.reused === false) forgetHeld(conversation);
 }
 
 /** The backend closed in order before it answered. */
 export function endedUnanswered(conversation: Conversation, upstream: Upstream): void {
-  const retriable = { idempotent: conversation.idempotent, held: conversation.headBytes !== undefined };
-  const asReset: Death = { how: "reset", reused: upstream.reused };
-  if (retriable.idempotent || !mayRetry(retriable, asReset)) {
-    died(conversation, { how: "eof", reused: upstream.reused }, "closed the connection without an answer");
+  if (conversation.idempotent || conversation.headBytes === undefined) {
+    died(conversation, { how: "eof", reused: upstream.reused }, ENDED);
     return;
   }
-  // Its idle timeout may have met our request half way. Then our request was answered with a reset, which hides behind
-  // the end that came first; a write of nothing brings it out (EPIPE), and sends nothing to a backend that is still there.
+  // Its close may have met our request half way. Then the request was answered with a reset, which hides behind the end
+  // that came first; a write of nothing brings it out (EPIPE), and sends nothing to a backend that is still there.
   conversation.doubtful = true;
   conversation.surroundings.wheel.arm(conversation.timeout, DOUBT_MS);
   upstream.socket.write(NO_BYTES);
 }
 
 /** The doubt's time is over: one last look, then the backend counts as having read the request. */
-export function endDoubt(conversation: Conversation): void {
-  const reused = conversation.upstream?.reused ?? false;
-  died(conversation, { how: "eof", reused }, "closed the connection without an answer");
+export function endDoubt(conversation: Conversation, upstream: Upstream): void {
+  conversation.doubtful = false;
+  upstream.socket.write(NO_BYTES, (error) => {
+    // With an error, the connection's close follows and says so.
+    if (error || conversation.upstream !== upstream) return;
+    died(conversation, { how: "eof", reused: upstream.reused }, ENDED);
+  });
 }
 
 /** The connection is gone before an answer. */
@@ -127,10 +128,36 @@ export function closedUnanswered(
     died(conversation, { how: "connect", reused }, reason);
     return;
   }
-  const isReset = error?.code === "ECONNRESET" || error?.code === "EPIPE";
+  if (error?.code !== "ECONNRESET" && error?.code !== "EPIPE") {
+    died(conversation, { how: "eof", reused }, reason);
+    return;
+  }
   // On a kept connection a reset is only its age; on a new one something is wrong with the backend.
-  if (isReset && !reused) conversation.service.pool.failed(upstream.backend, "connection reset before an answer");
-  died(conversation, { how: isReset ? "reset" : "eof", reused }, reason);
+  if (!reused) conversation.service.pool.failed(upstream.backend, "connection reset before an answer");
+  if (reused || conversation.idempotent) died(conversation, { how: "reset", reused }, reason);
+  else lookForBackend(conversation, upstream.backend, reason);
+}
+
+/**
+ * A new connection was reset under a request that must not be acted on twice. If the backend takes no connections any
+ * more, its process died with the request still in its kernel's queue; if it does, it may have refused it on purpose.
+ */
+function lookForBackend(conversation: Conversation, backend: Backend, reason: string): void {
+  const { service, surroundings } = conversation;
+  conversation.upstream = undefined;
+  const { connectMs } = service.spec.timeouts;
+  const look = dial(backend, { wheel: surroundings.wheel, connectMs, onFailure: service.pool.failed });
+  let gone = true;
+  look.once("connect", () => {
+    gone = false;
+    look.destroy();
+  });
+  look.once("close", () => {
+    // The client may have left meanwhile.
+    const waits = conversation.phase === EXCHANGING && conversation.upstream === undefined;
+    if (waits && conversation.backend === backend)
+      died(conversation, { how: gone ? "lost" : "reset", reused: false }, reason);
+  });
 }
 
 function died(conversation: Conversation, death: Death, reason: string): void {

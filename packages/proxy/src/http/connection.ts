@@ -232,7 +232,7 @@ function timedOut(conversation: Conversation): void {
     return;
   }
   if (conversation.doubtful) {
-    endDoubt(conversation);
+    endDoubt(conversation, upstream);
     return;
   }
   // The client does not read what it asked for.
