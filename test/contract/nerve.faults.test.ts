@@ -90,7 +90,7 @@ describe("the event stream", () => {
 });
 
 describe("a failed answer removes nothing", () => {
-  test.each(["500", "half", "reset"] as const)("list: %s", async (fault) => {
+  test.each(["500", "half", "reset", "nonsense"] as const)("list: %s", async (fault) => {
     docker.add({ labels: LABELS, port });
     const run = start();
     await run.offered("web", 1);
@@ -129,6 +129,18 @@ describe("a failed answer removes nothing", () => {
     expect(count(run, "docker.disconnected")).toBe(0);
     docker.broken.clear();
     await run.offered("bad", 1, 5_000);
+  });
+
+  test("inspect of a container that was known: it stays, and is asked again though nothing else changes", async () => {
+    const known = docker.add({ labels: LABELS, port });
+    const run = start();
+    await run.offered("web", 1);
+    docker.broken.add(known.id);
+    docker.event("rename", known.id);
+    await until(() => run.status(known.id)?.warnings.length === 1, { what: "the reason is shown" });
+    expect(run.entries().size).toBe(1);
+    docker.broken.clear();
+    await until(() => run.status(known.id)?.warnings.length === 0, { what: "it is asked again" });
   });
 });
 
@@ -169,6 +181,21 @@ test("no engine at the start: says what to do, keeps what lies there, and picks 
   docker.remove(container.id);
   docker.faults.clear();
   await second.offered("web", 0);
+});
+
+test("a registry that was away at the start: what lies there when it comes outweighs what is thought by then", async () => {
+  const container = docker.add({ labels: LABELS, port });
+  const first = start();
+  await first.offered("web", 1);
+  first.nerve.setState("web", `${container.id.slice(0, 12)}-${port}`, "draining");
+  await until(() => [...first.entries().values()][0]?.state === "draining", { what: "draining" });
+  await first.stop("keep");
+  first.store.setAway(true);
+  const second = start({ store: first.store });
+  await until(() => second.status(container.id)?.registrations[0]?.health === "up", { what: "up, to its mind" });
+  first.store.setAway(false);
+  await until(() => isReady(second), { what: "ready" });
+  expect((await second.offered("web", 1))[0]?.state).toBe("draining");
 });
 
 describe("leaving and changing", () => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 /** How requests of one kind go wrong. */
-export type Fault = "500" | "half" | "hang" | "reset";
+export type Fault = "500" | "half" | "hang" | "reset" | "nonsense";
 type Call = "info" | "ping" | "list" | "inspect" | "events";
 
 export interface DoubledContainer {
@@ -134,7 +134,8 @@ function callOf(pathname: string): Call {
 }
 
 function fail(response: ServerResponse, fault: Fault): void {
-  if (fault === "500") response.writeHead(500).end('{"message":"server error"}');
+  if (fault === "nonsense") response.writeHead(200).end('{"message":"page not found"}');
+  else if (fault === "500") response.writeHead(500).end('{"message":"server error"}');
   else if (fault === "half") {
     response.writeHead(200, { "content-length": "1000" });
     response.write('[{"Id":"c1", "Na');
