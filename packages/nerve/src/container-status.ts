@@ -1,19 +1,35 @@
-import type { ContainerStatus, Instance, InstanceState, RegistrationStatus } from "@smartstack/core";
+import type { ContainerStatus, InstanceState, RegistrationStatus } from "@smartstack/core";
 import { formatAddress } from "./addresses.ts";
 import { checkText } from "./checks/index.ts";
 import { type Judged, nameOf } from "./docker-source.ts";
+import type { EntryFacts } from "./entries.ts";
 import type { Registration } from "./registrations.ts";
 
-export interface StatusContext {
-  readonly entries: ReadonlyMap<string, Instance>;
-  readonly registrations: readonly Registration[];
+interface StatusContext {
+  readonly facts: EntryFacts;
   readonly state: (key: string) => InstanceState;
 }
 
+/** Every container, and every service from configuration, with the reason for what it is. Pure. */
+export function allStatus(
+  judged: ReadonlyMap<string, Judged> | undefined,
+  facts: EntryFacts,
+  state: (key: string) => InstanceState,
+): readonly ContainerStatus[] {
+  const context: StatusContext = { facts, state };
+  const configured = [...facts.registrations.values()].filter(({ container }) => container === undefined);
+  return [
+    ...[...(judged?.values() ?? [])].map((one) => containerStatus(one, context)),
+    ...configured.map((one) => configStatus(one, context)),
+  ];
+}
+
 /** A container for `status` and `explain`: what it is registered as, and why not as more. Pure. */
-export function containerStatus(judged: Judged, context: StatusContext): ContainerStatus {
+function containerStatus(judged: Judged, context: StatusContext): ContainerStatus {
   const { tracked, out, verdict } = judged;
-  const mine = context.registrations.filter((registration) => registration.container === tracked.id);
+  const mine = [...context.facts.registrations.values()].filter(
+    (registration) => registration.container === tracked.id,
+  );
   const refusals = [
     ...(out === undefined ? [] : [out]),
     ...verdict.refusals,
@@ -32,7 +48,7 @@ export function containerStatus(judged: Judged, context: StatusContext): Contain
 }
 
 /** A service from configuration, in the same shape. Pure. */
-export function configStatus(registration: Registration, context: StatusContext): ContainerStatus {
+function configStatus(registration: Registration, context: StatusContext): ContainerStatus {
   return {
     id: registration.offer.id,
     name: registration.offer.service,
@@ -45,7 +61,7 @@ export function configStatus(registration: Registration, context: StatusContext)
 
 function registrationStatus(registration: Registration, context: StatusContext): RegistrationStatus {
   const { offer, key, health, reason, sinceMs } = registration;
-  const announced = context.entries.has(key);
+  const announced = context.facts.entries.has(key);
   return {
     service: offer.service,
     id: offer.id,

@@ -4,21 +4,19 @@ import {
   type ContainerStatus,
   type EventBus,
   entryKey,
-  type Instance,
   type InstanceState,
   type Random,
   type Readiness,
   type Registry,
 } from "@smartstack/core";
-import { type Announcer, startAnnouncer } from "./announcer.ts";
 import type { DockerConfig, NerveConfig } from "./config.ts";
-import { configStatus, containerStatus, type StatusContext } from "./container-status.ts";
+import { allStatus } from "./container-status.ts";
 import { type DockerSource, dockerSource } from "./docker-source.ts";
-import { type EntryFacts, keepsEntry, mayComeBack, withdrawalReason } from "./entries.ts";
-import { bootNonce, configNode, engineNode } from "./node-name.ts";
+import { mayComeBack } from "./entries.ts";
+import { configNode, engineNode } from "./node-name.ts";
+import { nodeVoice } from "./node-voice.ts";
 import { configOffers } from "./offers.ts";
-import { type Desired, recordsByKey } from "./plan.ts";
-import { recordOf, registrations } from "./registrations.ts";
+import { registrations } from "./registrations.ts";
 import { instanceStates } from "./states.ts";
 
 export interface NerveOptions {
@@ -49,7 +47,7 @@ export interface Nerve {
   readiness(): readonly Readiness[];
   /** An operator's word, for everyone: kept in the document. `forMs`: back to up after that time. False when nothing is registered so. */
   setState(service: string, id: string, state: InstanceState, forMs?: number): boolean;
-  /** Takes a new configuration; what it does not concern goes on undisturbed. */
+  /** Takes a new configuration; what it does not concern goes on undisturbed. The node's name stays what it is until the next start. */
   reconfigure(options: NerveOptions): void;
   /** By on_stop when not said. Never throws; ≤ 3 s. */
   stop(mode?: "keep" | "withdraw"): Promise<void>;
@@ -57,96 +55,54 @@ export interface Nerve {
 
 /** Nothing starts before `start()`. */
 export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
-  const { clock, random, events } = deps;
-  const boot = bootNonce(random);
   let { docker, nerve } = options;
   let running = false;
-  let node: string | undefined;
-  let announcer: Announcer | undefined;
   let source: DockerSource | undefined;
-
-  const wake = (): void => announcer?.wake();
-  const entries = (): ReadonlyMap<string, Instance> => announcer?.entries() ?? new Map();
-  const states = instanceStates(clock, wake);
+  const states = instanceStates(deps.clock, () => voice.wake());
   const table = registrations({
-    clock,
-    random,
-    events,
-    announced: (key) => entries().has(key),
+    ...deps,
+    announced: (key) => voice.entries().has(key),
     engineHealth: (id) => source?.judged().get(id)?.tracked.facts?.health,
-    onChange: wake,
+    onChange: () => voice.wake(),
   });
+  const voice = nodeVoice({ ...deps, table, states, source: () => source, name: () => nerve.instance_id });
 
-  const facts = (): EntryFacts => ({ entries: entries(), registrations: table.all(), source });
-  const desired = (): Desired => {
-    const known = { name: nerve.instance_id ?? node ?? "", node: node ?? "", boot };
-    const up = [...table.all().values()].filter((registration) => registration.health === "up");
-    const records = up.map(({ key, offer }) => recordOf(offer, { ...known, ...states.of(key) }));
-    const now = facts();
-    return { records: recordsByKey(records), keeps: (key) => keepsEntry(key, now) };
+  const announceAs = (node: string): void => {
+    if (!running || voice.node() !== undefined) return;
+    voice.begin(node);
+    table.sync(undefined, configOffers(nerve, node));
   };
-
-  const announceAs = (name: string): void => {
-    if (announcer !== undefined || !running) return;
-    node = name;
-    announcer = startAnnouncer({
-      registry: deps.registry,
-      owner: { node: name, boot, since: clock.now(), host: hostname() },
-      clock,
-      random,
-      events,
-      desired,
-      withdrawalReason: (key) => withdrawalReason(key, facts()),
-      onDropped: states.withdrawn,
-      adopt: (found) => states.adopt(found),
-    });
-    table.sync(undefined, configOffers(nerve, name));
+  /** Another engine, or none: what the last one's containers left stays until the new one's list is read. */
+  const openSource = (): void => {
+    const before = [...(source?.judged().keys() ?? [])];
+    source?.stop();
+    source = docker === false ? undefined : sourceOf(docker);
+    for (const id of before) table.sync(id, []);
+    if (docker === false) announceAs(configNode(nerve.instance_id, hostname()));
+    else if (docker.node !== undefined) announceAs(docker.node);
   };
-
-  const openSource = (config: DockerConfig): DockerSource =>
+  const sourceOf = (config: DockerConfig): DockerSource =>
     dockerSource({
+      ...deps,
       docker: config,
       nerve: () => nerve,
-      shared: deps.shared,
-      registryHosts: deps.registryHosts,
-      clock,
-      random,
-      events,
       registrations: table,
       onEngine: (info) => announceAs(engineNode(info.id)),
       onChange: () => {
-        states.retain((key) => mayComeBack(key, facts()));
-        wake();
+        states.retain((key) => mayComeBack(key, voice.facts()));
+        voice.wake();
       },
     });
-
-  const begin = (): void => {
-    if (docker === false) announceAs(configNode(nerve.instance_id, hostname()));
-    else {
-      if (docker.node !== undefined) announceAs(docker.node);
-      source = openSource(docker);
-    }
-  };
 
   return {
     start() {
       if (running) return;
       running = true;
-      begin();
+      openSource();
     },
-    node: () => node,
-    containers() {
-      const all = [...table.all().values()];
-      const context: StatusContext = { entries: entries(), registrations: all, state: states.peek };
-      return [
-        ...[...(source?.judged().values() ?? [])].map((judged) => containerStatus(judged, context)),
-        ...all.filter(({ container }) => container === undefined).map((one) => configStatus(one, context)),
-      ];
-    },
-    readiness: () => [
-      ...(source === undefined ? [] : [source.readiness()]),
-      announcer?.readiness() ?? { part: "announce", ready: false, reason: "waits for Docker to tell the node's name" },
-    ],
+    node: () => voice.node(),
+    containers: () => allStatus(source?.judged(), voice.facts(), states.peek),
+    readiness: () => [...(source === undefined ? [] : [source.readiness()]), voice.readiness()],
     setState(service, id, state, forMs) {
       const key = entryKey(service, id);
       if (!table.all().has(key)) return false;
@@ -157,32 +113,24 @@ export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
       const before = docker;
       ({ docker, nerve } = next);
       if (!running) return;
+      const node = voice.node();
       if (node !== undefined) table.sync(undefined, configOffers(nerve, node));
       if (docker !== false && before !== false && sameEngine(docker, before)) source?.reapply(docker);
-      else reopen();
-      wake();
+      else openSource();
+      voice.wake();
     },
     async stop(mode) {
       running = false;
       const chosen = mode ?? nerve.on_stop;
       // By default Docker's entries outlive an upgrade of nerve, those of the configuration leave with it.
-      const fromConfig = (key: string): boolean => entries().get(key)?.container === undefined;
+      const fromConfig = (key: string): boolean => voice.entries().get(key)?.container === undefined;
       const fallback = docker === false ? "withdraw" : "keep";
-      await announcer?.stop(chosen ?? fallback, (key) => chosen === undefined && fromConfig(key));
+      await voice.stop(chosen ?? fallback, (key) => chosen === undefined && fromConfig(key));
       source?.stop();
       table.stop();
       states.stop();
     },
   };
-
-  /** Another engine, or none: what the old one's containers left stays until the new one's list is read. */
-  function reopen(): void {
-    const ids = [...(source?.judged().keys() ?? [])];
-    source?.stop();
-    source = docker === false ? undefined : openSource(docker);
-    for (const id of ids) table.sync(id, []);
-    if (docker === false && announcer === undefined) announceAs(configNode(nerve.instance_id, hostname()));
-  }
 }
 
 function sameEngine(a: DockerConfig, b: DockerConfig): boolean {

@@ -28,10 +28,6 @@ export function plan(desired: Desired, entries: ReadonlyMap<string, Instance>): 
   return { put, drop };
 }
 
-export function isEmpty(work: Plan): boolean {
-  return work.put.length === 0 && work.drop.length === 0;
-}
-
 /** By entryKey. */
 export function recordsByKey(records: readonly InstanceRecord[]): ReadonlyMap<string, InstanceRecord> {
   return new Map(records.map((record) => [entryKey(record.service, record.id), record]));
