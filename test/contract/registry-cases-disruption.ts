@@ -63,7 +63,15 @@ async function restartEndsInTruth(context: CaseContext): Promise<void> {
   assert.deepEqual(follower.names(), idsOf(wanted));
   const fewest = Math.min(...follower.history.slice(complete).map(({ instances }) => instances.size));
   assert.equal(fewest, 4, "an outage removes nothing");
-  await nerve.session()?.put(record("web", "later", 9_001));
+  // Watchers may see the announcement before its caller does.
+  await until(
+    () =>
+      nerve
+        .session()
+        ?.put(record("web", "later", 9_001))
+        .then(() => true),
+    { what: "writes", timeoutMs },
+  );
   await until(() => follower.names().includes("later"), { what: "watched again", timeoutMs });
   assert.ok(watching.status().connected);
 }

@@ -26,7 +26,14 @@ async function survivesRecreatedPrefix(context: CaseContext): Promise<void> {
     await until(() => nerve.sessions.length > sessions, { what: "announced again", timeoutMs });
     await until(async () => (await bench.read()).has("db/db-1") && complete(), { what: "all back", timeoutMs });
   }
-  await nerve.session()?.put(record("web", "later", 9_000));
+  await until(
+    () =>
+      nerve
+        .session()
+        ?.put(record("web", "later", 9_000))
+        .then(() => true),
+    { what: "writes", timeoutMs },
+  );
   await until(() => follower.names().includes("later"), { what: "still watched", timeoutMs });
 }
 

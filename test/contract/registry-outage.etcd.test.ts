@@ -56,7 +56,16 @@ it("announces again to a server that lost everything, and watchers see its new h
   const back = () =>
     follower.resets() > resets && follower.names().join() === "web-0,web-1,web-2" && follower.state().nodes.size === 1;
   await until(back, { what: "announced to the new history", timeoutMs: 15_000 });
-  await nerve.session()?.put({ service: "web", id: "later", instance: { host: "h", port: 1 } });
+  // Watchers may see the announcement before its caller does.
+  const later = { service: "web", id: "later", instance: { host: "h", port: 1 } };
+  await until(
+    () =>
+      nerve
+        .session()
+        ?.put(later)
+        .then(() => true),
+    { what: "writes" },
+  );
   await until(() => follower.names().includes("later"), { what: "watched in the new history" });
   await nerve.stop("keep");
   await follower.stop();
