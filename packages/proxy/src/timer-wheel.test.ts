@@ -69,6 +69,16 @@ describe("timer wheel", () => {
     expect(firedMs).toEqual([200]);
   });
 
+  it("fires in time beside one that was pushed far back", async () => {
+    const { clock, wheel, timeout, firedMs } = setup();
+    const pushed = createTimeout(() => undefined);
+    wheel.arm(pushed, 100);
+    wheel.arm(timeout, 500);
+    wheel.arm(pushed, 30_000);
+    await clock.advance(40_000);
+    expect(firedMs).toEqual([500]);
+  });
+
   it("waits with one timer, and with none once stopped", () => {
     const { clock, wheel } = setup();
     for (let n = 1; n <= 100; n++)
@@ -88,12 +98,12 @@ describe("timer wheel", () => {
         const wheel = createTimerWheel(clock);
         const fired: number[] = [];
         for (const [n, ms] of delays.entries()) {
-          wheel.arm(
-            createTimeout(() => {
-              fired[n] = clock.monotonic() - ms;
-            }),
-            ms,
-          );
+          const timeout = createTimeout(() => {
+            fired[n] = clock.monotonic() - ms;
+          });
+          // Half of them are pushed back or pulled forward to where they belong.
+          if (n % 2 === 0) wheel.arm(timeout, delays.at(-1 - n) as number);
+          wheel.arm(timeout, ms);
         }
         await clock.advance(121_000);
         for (const n of delays.keys()) {

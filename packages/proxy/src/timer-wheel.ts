@@ -55,10 +55,12 @@ export function createTimerWheel(clock: Clock): TimerWheel {
   function turn(): void {
     const nowMs = clock.monotonic();
     const nowTick = tickAt(nowMs);
-    wakeTick = Number.POSITIVE_INFINITY;
+    // What is armed or put back while firing sets no wake-up: it could hide one that lies nearer.
+    wakeTick = Number.NEGATIVE_INFINITY;
     const last = Math.min(nowTick, doneTick + SLOTS);
     for (let tick = doneTick + 1; tick <= last; tick++) fire(tick, nowMs);
     doneTick = nowTick;
+    wakeTick = Number.POSITIVE_INFINITY;
     for (let tick = nowTick + 1; tick < nowTick + SLOTS && wakeTick === Number.POSITIVE_INFINITY; tick++) {
       if (slots[tick % SLOTS] !== undefined) wakeAt(tick, nowMs);
     }
