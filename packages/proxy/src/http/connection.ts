@@ -93,7 +93,9 @@ export function serveHttp(socket: Socket, service: Service, surroundings: Surrou
   });
   const client: Client = {
     isBusy: () =>
-      conversation.phase === EXCHANGING || conversation.phase === TUNNEL || conversation.phase === READING_HEAD,
+      (conversation.phase !== IDLE && conversation.phase !== CLOSING) ||
+      // An answer's last bytes still wait for the client to read.
+      socket.writableLength > 0,
     destroy: () => socket.destroy(),
   };
   service.clients.add(client);

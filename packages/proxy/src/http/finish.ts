@@ -48,12 +48,12 @@ export function fail(conversation: Conversation, status: number, reason: string)
 
 /** The answer broke off: the client must see that it is not whole. */
 export function cutOff(conversation: Conversation): void {
-  const framing = conversation.responseBody.framing;
+  const { framing, decode } = conversation.responseBody;
   dropExchange(conversation);
   endExchange(conversation);
   conversation.phase = CLOSING;
   // An answer that ends with its connection looks whole unless the connection ends in a reset.
-  if (framing === UNTIL_CLOSE) conversation.socket.resetAndDestroy();
+  if (framing === UNTIL_CLOSE || decode) conversation.socket.resetAndDestroy();
   else conversation.socket.destroy();
 }
 
@@ -98,10 +98,13 @@ function waitForRequest(conversation: Conversation): void {
 
 /** Closes after what was written, reading on for a while. */
 export function closeGently(conversation: Conversation): void {
-  const { socket, surroundings, timeout } = conversation;
+  const { socket, surroundings, timeout, service } = conversation;
   conversation.phase = CLOSING;
   conversation.input = undefined;
-  surroundings.wheel.arm(timeout, LINGER_MS);
-  socket.end();
+  // A client that reads slowly must get all of its answer first.
+  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
+  socket.end(() => {
+    if (!socket.destroyed) surroundings.wheel.arm(timeout, LINGER_MS);
+  });
   socket.resume();
 }
