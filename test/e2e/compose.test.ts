@@ -33,7 +33,6 @@ describe("the compose file at the top", () => {
         WEB_IMAGE,
         CLIENT_IMAGE: WEB_IMAGE,
         DOCKER_SOCKET: engine.socket,
-        COMPOSE_PARALLEL_LIMIT: "4",
       },
     });
   const containers = async (service: string): Promise<string[]> => {
