@@ -70,6 +70,15 @@ describe("serviceSet", () => {
     expect(watches[0]?.signal.aborted).toBe(true);
   });
 
+  it("lets a service go that left the config file, unless instances of it are known", () => {
+    const fixed = { discovery: { method: "base" }, default_servers: [{ host: "10.0.0.1", port: 1 }] };
+    sync({ web: {}, fixed, empty: {} }, ["*"]);
+    say(0, { i1: {} });
+    say(1, {});
+    sync({}, ["*"], [], ["web", "fixed", "empty"]);
+    expect(names()).toEqual(["web"]);
+  });
+
   it("begins a new watch when a service is discovered elsewhere, and keeps its pool until that answers", () => {
     sync({ web: {} });
     say(0, { i1: {} });

@@ -108,7 +108,9 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
       const found = new Set(discoveredNames(globs, listed));
       const mayStay = new Set(discoveredNames(globs, entries.keys()));
       for (const [name, entry] of entries) {
-        const busy = inUse(name) || (entry.view !== undefined && knownInstances(entry.view).size > 0);
+        // Only a discovered service's listener outlives its instances: whoever takes a service out of the file wants its port.
+        const listens = entry.config === undefined && inUse(name);
+        const busy = listens || (entry.view !== undefined && knownInstances(entry.view).size > 0);
         if (fixed.has(name) || found.has(name) || (mayStay.has(name) && busy)) continue;
         entry.watch?.abort.abort();
         entries.delete(name);
