@@ -23,11 +23,15 @@ const DEFAULT_ADDRESSES = ["127.0.0.1:3210", "127.0.0.1:3211"];
 const ANSWER_MS_MAX = 5_000;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Talks to the admin API of a running process: the named one, $SMARTSTACK_ADMIN, or the first that answers on this host. */
+/**
+ * Talks to the admin API of a running process: the named one, $SMARTSTACK_ADMIN, or the first that answers on this host.
+ * @throws StackError CONFIG_INVALID when the name is no address.
+ */
 export function adminClient(options: AdminOptions, env: Readonly<Record<string, string | undefined>>): AdminClient {
   const named = options.admin ?? env.SMARTSTACK_ADMIN;
   const token = options.token ?? env.SMARTSTACK_ADMIN_TOKEN;
   const addresses = named === undefined || named === "" ? DEFAULT_ADDRESSES : [named];
+  for (const address of addresses) targetOf(address);
   const call = async (method: string, path: string, body?: unknown): Promise<AdminAnswer> => {
     const failures: string[] = [];
     for (const address of addresses) {

@@ -117,7 +117,7 @@ describe("status", () => {
     const text = said.out.join("\n");
     expect(text).toContain("smartstack 1 up, node n1");
     expect(text).toContain("docker: cannot reach it");
-    expect(text).toMatch(/web\s+127\.0\.0\.1:3000\s+http\s+172\.17\.0\.2:80\s+yes\s+7\s+up/);
+    expect(text).toMatch(/web\s+127\.0\.0\.1:3000\s+http\s+0123456789ab-80\s+172\.17\.0\.2:80\s+yes\s+7\s+up/);
     expect(text).toContain("db: smartstack.port: 99999 is no port");
   });
 
@@ -137,6 +137,10 @@ describe("status", () => {
   it("says where it looked when nobody answers", async () => {
     const client = adminClient({}, { SMARTSTACK_ADMIN: "127.0.0.1:1" });
     await expect(status(terminal(), client, {})).rejects.toThrow(/127\.0\.0\.1:1: .*ECONNREFUSED.*--admin/);
+  });
+
+  it("takes an address that is none for wrong usage", () => {
+    expect(() => adminClient({ admin: "localhost" }, {})).toThrow("expected host:port or unix:/path");
   });
 });
 

@@ -96,7 +96,7 @@ function addOperatorCommands(program: Command, finish: (code: number) => void): 
     );
   operator("drain", "lets an instance finish what it has, and take nothing new")
     .argument("<id>", "instance id, container name, or the beginning of a container id")
-    .option("--for <time>", "back to up after this long")
+    .option("--for <time>", "back to up after this long", timeText)
     .action(async (id: string, options: AdminOptions & { for?: string }) =>
       finish(await setState(terminal, adminClient(options, terminal.env), id, "draining", options.for)),
     );
@@ -105,6 +105,12 @@ function addOperatorCommands(program: Command, finish: (code: number) => void): 
     .action(async (id: string, options: AdminOptions) =>
       finish(await setState(terminal, adminClient(options, terminal.env), id, "up", undefined)),
     );
+}
+
+/** The text as it came, once it is known to be a time: the API reads it itself. */
+function timeText(text: string): string {
+  timeArgument(text);
+  return text;
 }
 
 function timeArgument(text: string): number {

@@ -62,16 +62,17 @@ function serviceTable(services: readonly ServiceStatus[]): readonly string[] {
       .map(({ address, state, reason }) => (state === "bound" ? address : `${address} (${reason ?? state})`))
       .join(" ");
     const head = [service.name, listen || "-", service.mode];
-    if (service.backends.length === 0) return [[...head, "-", "-", "-", "no backend"]];
+    if (service.backends.length === 0) return [[...head, "-", "-", "-", "-", "no backend"]];
     return service.backends.map((backend, i) => [
       ...(i === 0 ? head : ["", "", ""]),
+      backend.id,
       backend.address,
       backend.usable ? "yes" : "no",
       String(backend.counters.requests || backend.counters.connections),
       `${backend.reason}${backend.local === undefined ? "" : ` (local: ${backend.local})`}`,
     ]);
   });
-  return table([["SERVICE", "LISTEN", "MODE", "BACKEND", "USABLE", "SERVED", "WHY"], ...rows]);
+  return table([["SERVICE", "LISTEN", "MODE", "INSTANCE", "BACKEND", "USABLE", "SERVED", "WHY"], ...rows]);
 }
 
 function containerTable(containers: readonly ContainerStatus[]): readonly string[] {
