@@ -58,21 +58,27 @@ export function openListener(options: ListenerOptions): Listener {
       options.onConnection,
     );
     server.maxConnections = CLIENTS_MAX;
+    const close = (): void => void server.close();
     // Before anything is awaited: a close must free the address at once, for whoever gets it next.
-    signal.addEventListener("abort", () => server.close(), { once: true });
-    await withDeadline(listen(server, options.address), {
-      clock,
-      ms: LISTEN_DEADLINE_MS,
-      what: `binding ${listenText(options.address)}`,
-      side: "config",
-    });
-    if (signal.aborted) {
-      server.close();
-      return;
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      await withDeadline(listen(server, options.address), {
+        clock,
+        ms: LISTEN_DEADLINE_MS,
+        what: `binding ${listenText(options.address)}`,
+        side: "config",
+      });
+      if (signal.aborted) {
+        server.close();
+        return;
+      }
+      status = { address: boundText(server, options.address), state: "bound" };
+      healthy();
+      await ended(server);
+    } finally {
+      // An address that stays taken is tried again for ever.
+      signal.removeEventListener("abort", close);
     }
-    status = { address: boundText(server, options.address), state: "bound" };
-    healthy();
-    await ended(server);
   }
 
   keepAlive(run, {
