@@ -198,6 +198,19 @@ test("a registry that was away at the start: what lies there when it comes outwe
   expect((await second.offered("web", 1))[0]?.state).toBe("draining");
 });
 
+test("every outage of the registry is told, not the first alone", async () => {
+  docker.add({ labels: LABELS, port });
+  const run = start();
+  await run.offered("web", 1);
+  for (let outage = 1; outage <= 3; outage++) {
+    run.store.setAway(true);
+    await until(() => !isReady(run), { what: `away for the ${outage}. time`, timeoutMs: 5_000 });
+    run.store.setAway(false);
+    await until(() => isReady(run), { what: `back for the ${outage}. time`, timeoutMs: 5_000 });
+    expect(count(run, "registry.disconnected")).toBe(outage);
+  }
+});
+
 describe("leaving and changing", () => {
   const service = (at: number) => ({ services: { own: { host: "127.0.0.1", port: at, checks: [{ type: "tcp" }] } } });
 

@@ -56,7 +56,7 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   let session: Session | undefined;
   let adopted = false;
 
-  const hold = async (signal: AbortSignal): Promise<void> => {
+  const hold = async (signal: AbortSignal, holding: () => void): Promise<void> => {
     // What an earlier run left behind may say more than we know yet, such as "draining": the first time it is left as it is.
     const restore = adopted ? [...deps.desired().records.values()] : [];
     const held = await registry.announce(owner, restore, signal);
@@ -65,8 +65,13 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
     adopted = true;
     held.onForeignChange(() => changed.put(true));
     const live = AbortSignal.any([signal, held.lost]);
-    const loop = (inner: AbortSignal, healthy: () => void) =>
-      follow(held, writer, deps.desired, changed, inner, healthy);
+    const loop = (inner: AbortSignal, written: () => void) => {
+      const healthy = (): void => {
+        written();
+        holding();
+      };
+      return follow(held, writer, deps.desired, changed, inner, healthy);
+    };
     await keepAlive(loop, { ...options, signal: live });
     if (signal.aborted) return;
     session = undefined;

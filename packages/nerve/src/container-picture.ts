@@ -96,8 +96,10 @@ async function inspect(
   signal: AbortSignal,
 ): Promise<void> {
   const beganMs = clock.monotonic();
+  const known = table.all().has(id);
   const json = await lens.api.inspect(id);
-  if (signal.aborted) return;
+  // Removed while the answer was on its way: it speaks of a container that is gone.
+  if (signal.aborted || (known && !table.all().has(id))) return;
   const facts = json === undefined ? undefined : containerFacts(json);
   if (facts === undefined || !matchesLabels(facts.labels, lens.labels)) table.remove(id);
   else table.facts(facts, beganMs);
@@ -111,7 +113,10 @@ function missing(table: ContainerTable, found: readonly ContainerSummary[], bega
     .map((known) => known.id);
 }
 
-/** A container that was sent its stop signal and still runs long after it is looked at again. */
+/**
+ * A container that was sent its stop signal and still runs long after it is looked at again: once, as the comparison
+ * with the list asks again for what could not be inspected.
+ */
 function rechecker(
   clock: Clock,
   signal: AbortSignal,
@@ -124,7 +129,7 @@ function rechecker(
   return (tracked, id) => {
     waiting.get(id)?.();
     waiting.delete(id);
-    if (tracked?.lifecycle.phase !== "leaving" || signal.aborted) return;
+    if (tracked?.lifecycle.phase !== "leaving" || tracked.problem !== undefined || signal.aborted) return;
     waiting.set(
       id,
       clock.after(tracked.lifecycle.untilMs - clock.monotonic(), () => look(id)),

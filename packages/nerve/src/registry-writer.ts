@@ -23,7 +23,7 @@ export interface WriterDeps {
 
 /** Carries plans out, and tells what was announced, withdrawn and repaired. */
 export interface RegistryWriter {
-  /** @throws StackError of the first write that failed; others may have been made. */
+  /** Nothing is under way any more when it settles. @throws StackError of a write that failed; others may have been made. */
   apply(session: Session, work: Plan): Promise<void>;
 }
 
@@ -61,7 +61,10 @@ export function registryWriter(deps: WriterDeps): RegistryWriter {
       const worker = async (): Promise<void> => {
         for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
       };
-      await Promise.all(Array.from({ length: Math.min(WRITES_MAX, jobs.length) }, worker));
+      const workers = Array.from({ length: Math.min(WRITES_MAX, jobs.length) }, worker);
+      // All of them: a write that comes after the next plan would undo what that one decided.
+      const failed = (await Promise.allSettled(workers)).find((outcome) => outcome.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
     },
   };
 }
