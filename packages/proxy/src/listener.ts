@@ -62,22 +62,20 @@ export function openListener(options: ListenerOptions): Listener {
     // Before anything is awaited: a close must free the address at once, for whoever gets it next.
     signal.addEventListener("abort", close, { once: true });
     try {
-      await withDeadline(listen(server, options.address), {
+      await withDeadline(bind(server, options.address), {
         clock,
         ms: LISTEN_DEADLINE_MS,
         what: `binding ${listenText(options.address)}`,
         side: "config",
       });
-      if (signal.aborted) {
-        server.close();
-        return;
-      }
+      if (signal.aborted) return;
       status = { address: boundText(server, options.address), state: "bound" };
       healthy();
       await ended(server);
     } finally {
-      // An address that stays taken is tried again for ever.
+      // An address that stays taken is tried again for ever, and one whose server broke must be free for the next.
       signal.removeEventListener("abort", close);
+      server.close();
     }
   }
 
@@ -113,25 +111,30 @@ export function openListener(options: ListenerOptions): Listener {
   };
 }
 
+/** @throws StackError LISTEN_FAILED */
+async function bind(server: Server, address: ListenAddress): Promise<void> {
+  try {
+    await listen(server, address).catch(async (error: NodeJS.ErrnoException) => {
+      if (!("path" in address) || error.code !== "EADDRINUSE" || !(await removeStale(address.path))) throw error;
+      await listen(server, address);
+    });
+  } catch (error) {
+    throw listenError(address, error as NodeJS.ErrnoException);
+  }
+}
+
 function listen(server: Server, address: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const stale =
-        "path" in address && error.code === "EADDRINUSE" ? removeStale(address.path) : Promise.resolve(false);
-      stale.then(
-        (removed) => reject(listenError(address, error, removed)),
-        (cause: unknown) => reject(listenError(address, cause as NodeJS.ErrnoException, false)),
-      );
-    });
+    server.once("error", reject);
     server.listen("path" in address ? { path: address.path } : { host: address.host, port: address.port }, resolve);
   });
 }
 
-function listenError(address: ListenAddress, error: NodeJS.ErrnoException, again: boolean): StackError {
+function listenError(address: ListenAddress, error: NodeJS.ErrnoException): StackError {
   const why = LISTEN_REASONS[error.code ?? ""] ?? failureReason(error);
   return new StackError("LISTEN_FAILED", `cannot listen on ${listenText(address)}: ${why}`, {
     side: "config",
-    retry: again ? "at-once" : "after-backoff",
+    retry: "after-backoff",
   });
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { Agent, createServer, request } from "node:http";
 import { createServer as createNetServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -297,6 +297,10 @@ describe("listeners", () => {
     const path = join(folder, "web.sock");
     const other = join(folder, "data");
     await writeFile(other, "precious");
+    const dead = createServer();
+    await new Promise<void>((resolve) => dead.listen(`${path}.was`, resolve));
+    await rename(`${path}.was`, path);
+    dead.close();
     const backend = await rawBackend((socket) => {
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     });
@@ -306,6 +310,8 @@ describe("listeners", () => {
       { address: `unix:${path}`, state: "bound" },
       { address: `unix:${other}`, state: "failed" },
     ]);
+    const failed = bench.events.filter(({ name }) => name === "listener.failed");
+    expect(failed).toMatchObject([{ data: { address: `unix:${other}` } }]);
     const answer = await new Promise((resolve, reject) => {
       request({ socketPath: path, path: "/" }, (res) => resolve(res.statusCode))
         .on("error", reject)
