@@ -25,8 +25,7 @@ export interface Lens {
 }
 
 /** The picture of the engine's containers, drawn from events, inspects and lists. */
-export interface ContainerPicture {
-  all(): ReadonlyMap<string, Tracked>;
+export interface ContainerPicture extends Pick<ContainerTable, "all" | "find"> {
   event(event: ContainerEvent, lens: Lens): void;
   /** `whole`: inspect every container that runs; else only those that the list shows differently. */
   list(found: readonly ContainerSummary[], beganMs: number, whole: boolean, lens: Lens): void;
@@ -54,6 +53,7 @@ export function containerPicture(deps: PictureDeps): ContainerPicture {
 
   return {
     all: () => table.all(),
+    find: (shortId) => table.find(shortId),
     event(event, through) {
       lens = through;
       const { container, action, labels } = event;

@@ -24,6 +24,8 @@ export interface Tracked {
 
 export interface ContainerTable {
   all(): ReadonlyMap<string, Tracked>;
+  /** By the first 12 digits of its id, as documents name it. */
+  find(shortId: string): Tracked | undefined;
   /** It exists; nothing more is known. */
   add(id: string): void;
   event(event: ContainerEvent): void;
@@ -36,6 +38,11 @@ export interface ContainerTable {
 /** The containers by full id; the rules are in lifecycle.ts. `onChange` is called after each change of one. */
 export function containerTable(clock: Clock, onChange: (id: string) => void): ContainerTable {
   const table = new Map<string, Tracked>();
+  const ids = new Map<string, string>();
+  const store = (tracked: Tracked): void => {
+    table.set(tracked.id, tracked);
+    ids.set(shortId(tracked.id), tracked.id);
+  };
   const fresh = (id: string): Tracked => ({
     id,
     facts: undefined,
@@ -45,13 +52,14 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
     problem: undefined,
   });
   const change = (id: string, update: (now: Tracked) => Tracked): void => {
-    table.set(id, update(table.get(id) ?? fresh(id)));
+    store(update(table.get(id) ?? fresh(id)));
     onChange(id);
   };
   return {
     all: () => table,
+    find: (short) => table.get(ids.get(short) ?? ""),
     add(id) {
-      if (!table.has(id)) table.set(id, fresh(id));
+      if (!table.has(id)) store(fresh(id));
     },
     event(event) {
       const nowMs = clock.monotonic();
@@ -73,9 +81,14 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
     },
     problem: (id, problem) => change(id, (now) => ({ ...now, problem })),
     remove(id) {
+      ids.delete(shortId(id));
       if (table.delete(id)) onChange(id);
     },
   };
+}
+
+function shortId(id: string): string {
+  return id.slice(0, 12);
 }
 
 /** Why it is not offered, or undefined when it may be. */

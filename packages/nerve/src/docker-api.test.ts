@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { systemClock } from "@smartstack/core";
 import { expect, test } from "vitest";
 import { dockerApi, parseEvent } from "./docker-api.ts";
@@ -44,4 +45,14 @@ test("no engine: says which socket was tried and what to do", async () => {
     retry: "after-backoff",
     message: "cannot reach /no/such/docker.sock: no such socket; start Docker, or set docker.host",
   });
+});
+
+test("a call leaves nothing behind on the signal that outlives it", async () => {
+  const { signal } = new AbortController();
+  const api = await dockerApi("unix:///no/such/docker.sock", systemClock, signal);
+  for (let call = 0; call < 20; call++) await expect(api.ping()).rejects.toThrow();
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+  // Where Node keeps those that depend on it; nothing public tells.
+  const kept = Object.getOwnPropertySymbols(signal).map((key) => (signal as unknown as Record<symbol, unknown>)[key]);
+  expect(kept.filter((value) => ((value as { readonly size?: number } | undefined)?.size ?? 0) > 0)).toEqual([]);
 });

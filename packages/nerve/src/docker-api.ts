@@ -53,13 +53,18 @@ export async function dockerApi(host: string, clock: Clock, stopping: AbortSigna
   const calls = new Client(clientOptions(host, CALL_MS)) as Docker & Abortable;
   const streams = new Client(clientOptions(host, 0));
   const call = async <T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-    const abort = new AbortController();
-    const signal = AbortSignal.any([abort.signal, stopping]);
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    // By hand: AbortSignal.any leaves something of each call on the lasting signal for ever (Node 20).
+    stopping.addEventListener("abort", end, { once: true });
+    if (stopping.aborted) end();
     try {
-      return await withDeadline(work(signal), { clock, ms: CALL_MS, what: `docker ${what}`, side: "docker" });
+      return await withDeadline(work(ending.signal), { clock, ms: CALL_MS, what: `docker ${what}`, side: "docker" });
     } catch (error) {
-      abort.abort();
+      end();
       throw dockerError(target, what, error);
+    } finally {
+      stopping.removeEventListener("abort", end);
     }
   };
   return {

@@ -37,8 +37,8 @@ export interface Judged {
 /** Docker as a source of offers: the watch, and the rules applied to what it sees. */
 export interface DockerSource {
   judged(): ReadonlyMap<string, Judged>;
-  /** By the first digits of its id. */
-  find(idStart: string): Tracked | undefined;
+  /** By the first 12 digits of its id. */
+  find(shortId: string): Tracked | undefined;
   listed(): boolean;
   readiness(): Readiness;
   /** Applies the rules anew: the configuration changed. */
@@ -113,7 +113,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
 
   return {
     judged: () => judged,
-    find: (idStart) => [...watch.containers().values()].find((tracked) => tracked.id.startsWith(idStart)),
+    find: (shortId) => watch.find(shortId),
     listed: () => watch.listed(),
     readiness: () => watch.readiness(),
     reapply(next) {

@@ -34,6 +34,8 @@ export interface WatchDeps {
 
 export interface ContainerWatch {
   containers(): ReadonlyMap<string, Tracked>;
+  /** By the first 12 digits of its id. */
+  find(shortId: string): Tracked | undefined;
   /** A list has been read: containers that are not known do not exist. */
   listed(): boolean;
   readiness(): Readiness;
@@ -76,6 +78,7 @@ export function watchContainers(deps: WatchDeps): ContainerWatch {
   });
   return {
     containers: () => picture.all(),
+    find: (shortId) => picture.find(shortId),
     listed: () => listed,
     readiness: () => status,
     stop: () => stopping.abort(),
