@@ -75,6 +75,12 @@ describe("a registry that only this machine reads", () => {
       { reach: DESKTOP },
       "127.0.0.1:32768 probe 127.0.0.1:32768 published",
     ],
+    [
+      "Docker Desktop, the container's own asked for",
+      { published: ["0.0.0.0:32768"] },
+      { reach: DESKTOP, mode: "container" },
+      "172.17.0.2:80 probe none",
+    ],
     ["Docker Desktop, unpublished: not reachable", {}, { reach: DESKTOP }, "172.17.0.2:80 probe none"],
     [
       "nerve in a container: the common network",

@@ -133,7 +133,8 @@ function containerAddress(facts: ContainerFacts, port: PortKey, policy: AddressP
   if (attachment === undefined) return { refused: "it has no address on any network" };
   const reachable = reaches(policy.reach, attachment);
   // Docker Desktop and rootless engines keep their networks out of this machine's reach, but publish into it.
-  if (!reachable && !policy.shared && policy.reach.kind === "host" && lowestBinding(facts, port) !== undefined)
+  const isOutOfReach = !reachable && !policy.shared && policy.reach.kind === "host";
+  if (isOutOfReach && policy.mode === "auto" && lowestBinding(facts, port) !== undefined)
     return publishedAddress(facts, port, policy);
   return {
     host: addressOf(attachment),

@@ -56,12 +56,18 @@ export function unknownKeys(own: ReadonlyMap<string, string>): string[] {
   return warnings.sort();
 }
 
+/** Labels of a port that change nothing. */
 export function idlePorts(own: ReadonlyMap<string, string>, wanted: readonly PortKey[]): string[] {
-  const idle = [...own.keys()].filter((whole) => {
+  const warnings: string[] = [];
+  for (const whole of [...own.keys()].sort()) {
     const { port, key } = splitKey(whole);
-    return port !== undefined && isKnown(key) && !wanted.some((candidate) => samePort(candidate, port));
-  });
-  return idle.sort().map((whole) => `label ${PREFIX}${whole} has no effect: that port is not registered`);
+    if (port === undefined || !isKnown(key)) continue;
+    const isWanted = wanted.some((candidate) => samePort(candidate, port));
+    if (isWanted && key !== "port") continue;
+    const why = isWanted ? "its key names the port" : "that port is not registered";
+    warnings.push(`label ${PREFIX}${whole} has no effect: ${why}`);
+  }
+  return warnings;
 }
 
 /** Where a key may stand for a port, the most specific first. */

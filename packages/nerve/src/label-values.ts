@@ -12,10 +12,13 @@ export interface LabelCheck {
   readonly path: string | undefined;
 }
 
-const TRUE = new Set(["1", "true", "yes", "on"]);
+const TRUE: readonly string[] = ["1", "true", "yes", "on"];
+const FALSE: readonly string[] = ["0", "false", "no", "off"];
 
-export function isTrue(value: string | undefined): boolean {
-  return value !== undefined && TRUE.has(value.toLowerCase());
+export function booleanValue(value: string): boolean {
+  const lower = value.toLowerCase();
+  if (!TRUE.includes(lower) && !FALSE.includes(lower)) throw new LabelProblem("expected true or false");
+  return TRUE.includes(lower);
 }
 
 export function portValue(value: string): PortKey {

@@ -66,6 +66,25 @@ describe("which services", () => {
 
   test("ignore=false ignores nothing", () => {
     expect(read({ "smartstack.service": "web", "smartstack.ignore": "false" }).services).toHaveLength(1);
+    expect(read({ "smartstack.service": "web", "smartstack.80.ignore": "0" }).services).toHaveLength(1);
+  });
+
+  test("one port is ignored: the others are as if it was not there", () => {
+    const two = { ports: [TCP80, TCP443] };
+    const only = read({ "smartstack.service": "web", "smartstack.443.ignore": "true" }, two);
+    expect(only).toMatchObject({ services: [{ service: "web", port: TCP80 }], refusals: [], warnings: [] });
+    const named = { "smartstack.80.service": "web", "smartstack.443.service": "tls", "smartstack.443/tcp.ignore": "1" };
+    expect(read(named, two)).toMatchObject({ services: [{ service: "web" }], refusals: [], warnings: [] });
+    expect(read({ "smartstack.443.ignore": "1" }, { ...two, exposeByDefault: true }).services).toHaveLength(1);
+  });
+
+  test("an ignore that says neither yes nor no registers nothing of what it is about", () => {
+    const all = read({ "smartstack.service": "web", "smartstack.ignore": "maybe" });
+    expect(all.services).toEqual([]);
+    expect(all.refusals).toEqual(["smartstack.ignore=maybe: expected true or false"]);
+    const one = read({ "smartstack.80.service": "web", "smartstack.443.service": "tls", "smartstack.443.ignore": "?" });
+    expect(one.services).toMatchObject([{ service: "web" }]);
+    expect(one.refusals).toEqual(["smartstack.443.ignore=?: expected true or false"]);
   });
 });
 
@@ -140,6 +159,9 @@ describe("bad input", () => {
   test("a label for a port that is not registered says so", () => {
     expect(read({ "smartstack.service": "web", "smartstack.81.weight": "3" }).warnings).toEqual([
       "label smartstack.81.weight has no effect: that port is not registered",
+    ]);
+    expect(read({ "smartstack.service": "web", "smartstack.80.port": "81" }).warnings).toEqual([
+      "label smartstack.80.port has no effect: its key names the port",
     ]);
   });
 });

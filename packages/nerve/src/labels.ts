@@ -2,10 +2,10 @@ import { serviceNameProblem } from "@smartstack/core";
 import { type PortKey, parsePortKey, portText, samePort } from "./containers.ts";
 import { idlePorts, type Key, ownLabels, PREFIX, perPortKeys, splitKey, unknownKeys } from "./label-keys.ts";
 import {
+  booleanValue,
   checkValue,
   choiceValue,
   integerValue,
-  isTrue,
   type LabelCheck,
   LabelProblem,
   portValue,
@@ -54,15 +54,23 @@ export interface LabelsInput {
 export function readLabels(input: LabelsInput): LabelsVerdict {
   const own = ownLabels(input.labels);
   const warnings = unknownKeys(own);
-  if (isTrue(own.get("ignore"))) return { services: [], refusals: [], warnings, ignored: "smartstack.ignore is set" };
-  const fallback = own.get("service") ?? conventionalName(input, own);
-  const named = perPortNames(own);
-  if (fallback === undefined && named.length === 0)
-    return { services: [], refusals: [], warnings, ignored: noName(own) };
-  const services: LabelledService[] = [];
   const refusals: string[] = [];
-  const wanted = wantedPorts(input, own, named, refusals);
-  for (const port of wanted) {
+  const ignored = ignoredPorts(own, refusals);
+  if (ignored === "all")
+    return {
+      services: [],
+      refusals,
+      warnings,
+      ...(refusals.length > 0 ? {} : { ignored: "smartstack.ignore is set" }),
+    };
+  const isOffered = (port: PortKey): boolean => !ignored.some((other) => samePort(other, port));
+  const offered = { ...input, ports: input.ports.filter(isOffered) };
+  const fallback = own.get("service") ?? conventionalName(offered, own);
+  const named = portsWith(own, "service");
+  if (fallback === undefined && named.length === 0) return { services: [], refusals, warnings, ignored: noName(own) };
+  const services: LabelledService[] = [];
+  const wanted = wantedPorts(offered, own, named, refusals);
+  for (const port of wanted.filter(isOffered)) {
     try {
       services.push(readService(own, port, fallback));
     } catch (error) {
@@ -70,7 +78,7 @@ export function readLabels(input: LabelsInput): LabelsVerdict {
       refusals.push(error.message);
     }
   }
-  return { services, refusals, warnings: [...warnings, ...idlePorts(own, wanted)] };
+  return { services, refusals, warnings: [...warnings, ...idlePorts(own, [...wanted, ...ignored])] };
 }
 
 function noName(own: ReadonlyMap<string, string>): string {
@@ -96,13 +104,30 @@ function tcpPorts(input: LabelsInput): readonly PortKey[] {
   return input.ports.filter((port) => port.protocol === "tcp");
 }
 
-function perPortNames(own: ReadonlyMap<string, string>): PortKey[] {
+/** The ports that have this key to themselves. */
+function portsWith(own: ReadonlyMap<string, string>, wanted: Key): PortKey[] {
   const ports: PortKey[] = [];
   for (const whole of own.keys()) {
     const { port, key } = splitKey(whole);
-    if (port !== undefined && key === "service") ports.push(port);
+    if (port !== undefined && key === wanted) ports.push(port);
   }
   return ports.sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1));
+}
+
+/** What the `ignore` labels take out. One that says neither yes nor no takes out too, and adds to `refusals`. */
+function ignoredPorts(own: ReadonlyMap<string, string>, refusals: string[]): readonly PortKey[] | "all" {
+  const isSet = (whole: string): boolean => {
+    const value = own.get(whole);
+    try {
+      return value !== undefined && readAs(`${PREFIX}${whole}=${value}`, value, booleanValue);
+    } catch (error) {
+      if (!(error instanceof LabelProblem)) throw error;
+      refusals.push(error.message);
+      return true;
+    }
+  };
+  if (isSet("ignore")) return "all";
+  return portsWith(own, "ignore").filter((port) => perPortKeys(port, "ignore").some(isSet));
 }
 
 /** `smartstack.port` and the ports that have a name of their own; else the only TCP port. Adds to `refusals` when that leaves nothing. */
