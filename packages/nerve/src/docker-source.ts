@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EventBus, entryKey, type Random, type Readiness, withDeadline } from "@smartstack/core";
 import { formatAddress } from "./addresses.ts";
 import type { DockerConfig, NerveConfig } from "./config.ts";
@@ -52,6 +53,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
   const { clock, random, events, registrations } = deps;
   const judged = new Map<string, Judged>();
   let docker = deps.docker;
+  let stopped = false;
   let own: ContainerFacts | undefined;
   let sourceAddress: string | undefined;
 
@@ -87,7 +89,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     if (!deps.shared || docker.advertise !== undefined) return;
     const found = await routeSource(deps.registryHosts, clock);
     // A route that is away for a moment moves nobody.
-    if (found === undefined || found === sourceAddress) return;
+    if (stopped || found === undefined || found === sourceAddress) return;
     sourceAddress = found;
     applyAll();
   };
@@ -101,8 +103,10 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     random,
     events,
     onEngine: (info, container) => {
+      const moved = !isDeepStrictEqual(own?.networks, container?.networks);
       own = container;
       deps.onEngine(info);
+      if (moved) applyAll();
     },
     onChange: apply,
     onListed: () => {
@@ -120,7 +124,10 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
       docker = next;
       applyAll();
     },
-    stop: () => watch.stop(),
+    stop() {
+      stopped = true;
+      watch.stop();
+    },
   };
 }
 

@@ -25,7 +25,10 @@ export interface WatchDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: EventBus;
-  /** The engine answered: who it is, and the container nerve runs in, if it is one of this engine's. Called again after each reconnect. */
+  /**
+   * The engine answered: who it is, and the container nerve runs in, if it is one of this engine's. Called again with
+   * each comparison: that container may have been attached to another network.
+   */
   readonly onEngine: (info: EngineInfo, own: ContainerFacts | undefined) => void;
   readonly onChange: (id: string) => void;
   /** After each list that was read whole. */
@@ -121,7 +124,11 @@ async function watchOnce(
         ending,
         () => api.ping(),
       );
-      const lists = repeat(clock, deps.reconcileMs, ending, () => list(false));
+      const lists = repeat(clock, deps.reconcileMs, ending, async () => {
+        const again = await findOwn(api, deps.ownHints);
+        if (!signal.aborted) deps.onEngine(info, again);
+        await list(false);
+      });
       await Promise.all([pings, lists]);
     };
     await Promise.race([closed, steady()]);
