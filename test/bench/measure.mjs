@@ -18,7 +18,7 @@ export function needPrograms(programs) {
 
 /** Starts a program on one core; it ends with this process. Resolves when `port` accepts. */
 export async function startPinned(core, command, args, port) {
-  const child = spawn("taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn("/usr/bin/taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"] });
   process.once("exit", () => child.kill("SIGKILL"));
   let ended = false;
   child.once("exit", () => (ended = true));
@@ -52,7 +52,7 @@ export async function wrk(core, { url, connections, seconds, close, script }) {
   const args = ["-c", String(core), "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency"];
   if (close) args.push("-H", "Connection: close");
   if (script !== undefined) args.push("-s", script);
-  const text = await output("taskset", [...args, url]);
+  const text = await output("/usr/bin/taskset", [...args, url]);
   const number = (pattern) => Number(pattern.exec(text)?.[1] ?? 0);
   const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? [];
   return {
