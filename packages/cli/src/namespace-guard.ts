@@ -23,9 +23,10 @@ export function watchNamespace(
   onGone: () => void,
   interfaces: () => Interfaces = networkInterfaces,
 ): Cancel {
-  let had = hasOutsideInterface(interfaces());
+  let had = look(interfaces) === true;
   const stop = every(clock, LOOK_MS, () => {
-    const has = hasOutsideInterface(interfaces());
+    const has = look(interfaces);
+    if (has === undefined) return;
     if (had && !has) {
       stop();
       onGone();
@@ -33,4 +34,13 @@ export function watchNamespace(
     had ||= has;
   });
   return stop;
+}
+
+/** Undefined when nothing can be seen now, as when the process has no file descriptor left: no reason to end it. */
+function look(interfaces: () => Interfaces): boolean | undefined {
+  try {
+    return hasOutsideInterface(interfaces());
+  } catch {
+    return undefined;
+  }
 }

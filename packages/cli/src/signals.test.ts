@@ -42,6 +42,26 @@ describe("watchNamespace", () => {
     expect(clock.pending()).toBe(0);
   });
 
+  it("takes a look that fails for no answer", async () => {
+    const clock = fakeClock();
+    let now: (() => NodeJS.Dict<typeof eth0>) | undefined = () => ({ lo, eth0 }) as never;
+    let gone = 0;
+    watchNamespace(
+      clock,
+      () => gone++,
+      () => {
+        if (now === undefined) throw new Error("no file descriptor left");
+        return now() as never;
+      },
+    );
+    now = undefined;
+    await clock.advance(10_000);
+    expect(gone).toBe(0);
+    now = () => ({ lo }) as never;
+    await clock.advance(4_000);
+    expect(gone).toBe(1);
+  });
+
   it("never calls in a namespace that had nothing but loopback from the start", async () => {
     const clock = fakeClock();
     let gone = 0;
