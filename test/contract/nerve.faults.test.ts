@@ -211,6 +211,24 @@ test("every outage of the registry is told, not the first alone", async () => {
   }
 });
 
+test("two nerves of different names on one engine: one announces, the other says why not, and neither goes on writing", async () => {
+  const container = docker.add({ labels: LABELS, port });
+  const first = start({ docker: { node: "node-a" } });
+  await first.offered("web", 1);
+  const writes: string[] = [];
+  const second = start({ docker: { node: "node-b" }, store: first.store });
+  const complaint = (): string | undefined =>
+    second.nerve.readiness().find((part) => !part.ready && part.reason.includes("by node node-a"))?.reason;
+  await until(complaint, { what: "the second says why" });
+  first.store.subscribe({ changed: (changes) => writes.push(...changes.keys()), away: () => undefined });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(writes).toEqual([]);
+  expect([...first.entries().values()].map(({ node }) => node)).toEqual(["node-a"]);
+  await first.stop();
+  expect((await second.offered("web", 1))[0]).toMatchObject({ node: "node-b", container: container.id.slice(0, 12) });
+  await until(() => isReady(second), { what: "ready" });
+});
+
 describe("leaving and changing", () => {
   const service = (at: number) => ({ services: { own: { host: "127.0.0.1", port: at, checks: [{ type: "tcp" }] } } });
 

@@ -119,10 +119,31 @@ async function keepLeavesEntries(context: CaseContext): Promise<void> {
   );
 }
 
+async function anotherNodesEntryIsLeftAlone({ bench, open, waitMs: timeoutMs }: CaseContext): Promise<void> {
+  const [contested, own] = [record("web", "one", 8001), record("web", "two", 8002)];
+  const first = await (await open()).announce(owner("node-a", "a1"), [contested], NEVER);
+  const second = await (await open()).announce(owner("node-b", "b1"), [contested, own], NEVER);
+  await assert.rejects(second.put(contested), hasCode("REGISTRY_FAILED"));
+  const now = await bench.read();
+  assert.equal(JSON.parse(now.get("web/one") ?? "{}").node, "node-a");
+  assert.equal(JSON.parse(now.get("web/two") ?? "{}").node, "node-b");
+  assert.deepEqual([...second.entries().keys()], ["web/two"]);
+
+  await first.drop("web", "one");
+  const free = (): Promise<boolean> =>
+    second.put(contested).then(
+      () => true,
+      () => false,
+    );
+  await until(free, { what: "free once its holder dropped it", timeoutMs });
+  assert.equal(JSON.parse((await bench.read()).get("web/one") ?? "{}").node, "node-b");
+}
+
 export const ownershipCases: readonly RegistryCase[] = [
   { name: "a second nerve takes over and fences the first", run: secondNerveFencesFirst },
   { name: "a running nerve notices that it is fenced", run: runningNerveNoticesFencing },
   { name: "a take-over adopts leftovers without a gap", run: takeOverLeavesNoGap },
   { name: "the same boot announces again unnoticed", run: announcesAgainUnnoticed },
+  { name: "an entry that another living node holds is left alone", run: anotherNodesEntryIsLeftAlone },
   { name: "close keep leaves the entries", run: keepLeavesEntries },
 ];

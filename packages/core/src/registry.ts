@@ -15,7 +15,7 @@ export interface Registry {
    * `restore` is put back atomically with the node entry, so that no watcher ever sees this boot's node entry without
    * the instances that belong to it. Entries of this node that are not in `restore` move to the new session as they are
    * (with this boot), so that nothing expires while a restarted nerve still looks around; the caller drops what no
-   * longer runs.
+   * longer runs. What another living nerve holds is left to it.
    * @throws StackError REGISTRY_* ; REGISTRY_FENCED when another nerve has taken over a node entry that carried our own boot.
    */
   announce(owner: NodeEntry, restore: readonly InstanceRecord[], signal: AbortSignal): Promise<Session>;
@@ -44,7 +44,10 @@ export interface Session {
    */
   entries(): ReadonlyMap<string, Instance>;
 
-  /** Writes one instance; nothing is sent when the same bytes lie there already. @throws StackError; REGISTRY_FENCED. */
+  /**
+   * Writes one instance; nothing is sent when the same bytes lie there already.
+   * @throws StackError; REGISTRY_FENCED; REGISTRY_FAILED while another living nerve holds an entry of that name.
+   */
   put(record: InstanceRecord): Promise<void>;
 
   /** Deletes one instance, on the condition that this boot still owns the node. Absent is fine. @throws as put. */

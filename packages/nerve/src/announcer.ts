@@ -63,6 +63,7 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
     session = held;
     if (!adopted) deps.adopt(held.entries());
     adopted = true;
+    writer.restored(restore, held);
     held.onForeignChange(() => changed.put(true));
     const live = AbortSignal.any([signal, held.lost]);
     const loop = (inner: AbortSignal, written: () => void) => {
@@ -129,7 +130,7 @@ async function leave(
   try {
     const keeps = (key: string): boolean => mode === "withdraw" || !drops(key);
     const { drop } = plan({ records: new Map(), keeps }, session.entries());
-    if (!session.lost.aborted) await writer.apply(session, { put: [], drop });
+    if (!session.lost.aborted) await writer.apply(session, { put: [], drop }, "nerve is stopping");
   } finally {
     await session.close(mode);
   }

@@ -30,7 +30,7 @@ test.each([
 test("several checks: one down is down, one not concluded is not concluded", () => {
   const up = observe(UNPROBED, true, "fine", { rise: 1, fall: 1 });
   const down = observe(UNPROBED, false, "refused", { rise: 1, fall: 1 });
-  expect(together([])).toEqual({ state: "up", reason: "" });
+  expect(together([])).toEqual({ state: "up", reason: "not checked" });
   expect(together([up, up]).state).toBe("up");
   expect(together([up, UNPROBED]).state).toBe("starting");
   expect(together([UNPROBED, down])).toEqual({ state: "down", reason: "refused" });

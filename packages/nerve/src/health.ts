@@ -45,5 +45,5 @@ export function together(parts: readonly Health[]): { readonly state: HealthStat
   if (down !== undefined) return { state: "down", reason: down.reason };
   const starting = parts.find((part) => part.state === "starting");
   if (starting !== undefined) return { state: "starting", reason: starting.reason };
-  return { state: "up", reason: parts.map((part) => part.reason).join("; ") };
+  return { state: "up", reason: parts.map((part) => part.reason).join("; ") || "not checked" };
 }

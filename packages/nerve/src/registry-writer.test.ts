@@ -1,4 +1,4 @@
-import { eventBus, type InstanceRecord, type Session } from "@smartstack/core";
+import { eventBus, type InstanceRecord, type Session, StackError, type StackEvent } from "@smartstack/core";
 import { expect, test } from "vitest";
 import { registryWriter } from "./registry-writer.ts";
 
@@ -33,4 +33,37 @@ test("a round that failed is over before the next: nothing of it is written late
   release();
   expect(await outcome).toMatchObject({ code: "REGISTRY_FAILED" });
   expect(written).toHaveLength(39);
+});
+
+test("a server that does not answer ends the round", async () => {
+  let calls = 0;
+  const put = (): Promise<void> => {
+    calls++;
+    return Promise.reject(
+      new StackError("REGISTRY_UNREACHABLE", "silent", { side: "registry", retry: "after-backoff" }),
+    );
+  };
+  const writer = registryWriter({ events: eventBus(), withdrawalReason: () => "", onDropped: () => undefined });
+  const all = Array.from({ length: 100 }, (_, at) => record(at + 1));
+  const work = writer.apply({ put } as unknown as Session, { drop: [], put: all });
+  await expect(work).rejects.toMatchObject({ code: "REGISTRY_UNREACHABLE" });
+  expect(calls).toBeLessThan(20);
+});
+
+test("what a new session brought back: told when it is new, and when it went meanwhile", async () => {
+  const told: string[] = [];
+  const events = eventBus();
+  events.subscribe(({ name, data }: StackEvent) => told.push(`${name} ${"id" in data ? data.id : ""}`));
+  const writer = registryWriter({ events, withdrawalReason: () => "", onDropped: () => undefined });
+  const present = (...ports: number[]): Session =>
+    ({
+      put: async () => undefined,
+      entries: () => new Map(ports.map((port) => [`web/i-${port}`, record(port).instance])),
+    }) as unknown as Session;
+  await writer.apply(present(), { drop: [], put: [record(1), record(2)] });
+  told.length = 0;
+  writer.restored([record(2), record(3)], present(2, 3));
+  expect(told).toEqual(["instance.announced i-3", "instance.withdrawn i-1"]);
+  writer.restored([record(2), record(3)], present(2, 3));
+  expect(told).toHaveLength(2);
 });

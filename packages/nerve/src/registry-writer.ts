@@ -23,8 +23,13 @@ export interface WriterDeps {
 
 /** Carries plans out, and tells what was announced, withdrawn and repaired. */
 export interface RegistryWriter {
-  /** Nothing is under way any more when it settles. @throws StackError of a write that failed; others may have been made. */
-  apply(session: Session, work: Plan): Promise<void>;
+  /**
+   * Nothing is under way any more when it settles. `reason`: why entries go, when it is not theirs.
+   * @throws StackError of the first write that failed. An answer that refuses one entry keeps no other from being written.
+   */
+  apply(session: Session, work: Plan, reason?: string): Promise<void>;
+  /** A session began with these in it: tells which of them are new, and what went while there was none. */
+  restored(records: readonly InstanceRecord[], session: Session): void;
 }
 
 export function registryWriter(deps: WriterDeps): RegistryWriter {
@@ -37,15 +42,18 @@ export function registryWriter(deps: WriterDeps): RegistryWriter {
     const key = entryKey(service, id);
     const text = encodeInstance(instance);
     await retriable(session.put(record));
-    const before = written.get(key);
-    written.set(key, text);
-    if (before === text) events.publish("instance.repaired", { service, id });
-    if (before === undefined)
-      events.publish("instance.announced", { service, id, address: formatAddress(instance.host, instance.port) });
+    if (written.get(key) === text) events.publish("instance.repaired", { service, id });
+    wrote(record, text);
   };
-  const drop = async (session: Session, service: string, id: string): Promise<void> => {
+  const wrote = ({ service, id, instance }: InstanceRecord, text: string): void => {
     const key = entryKey(service, id);
-    const reason = deps.withdrawalReason(key);
+    if (!written.has(key))
+      events.publish("instance.announced", { service, id, address: formatAddress(instance.host, instance.port) });
+    written.set(key, text);
+  };
+  const drop = async (session: Session, { service, id }: Plan["drop"][number], why?: string): Promise<void> => {
+    const key = entryKey(service, id);
+    const reason = why ?? deps.withdrawalReason(key);
     await retriable(session.drop(service, id));
     written.delete(key);
     deps.onDropped(key);
@@ -53,18 +61,39 @@ export function registryWriter(deps: WriterDeps): RegistryWriter {
   };
 
   return {
-    async apply(session, work) {
+    async apply(session, work, reason) {
       // What is gone leaves first: it is the one that fails requests.
       const jobs: (() => Promise<void>)[] = [];
-      for (const { service, id } of work.drop) jobs.push(() => drop(session, service, id));
+      for (const entry of work.drop) jobs.push(() => drop(session, entry, reason));
       for (const record of work.put) jobs.push(() => put(session, record));
+      const failures: unknown[] = [];
       const worker = async (): Promise<void> => {
-        for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
+        for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+          try {
+            await job();
+          } catch (error) {
+            failures.push(error);
+            // A server that does not answer will not answer the rest either.
+            if (!isStackError(error) || error.code !== "REGISTRY_FAILED") jobs.length = 0;
+          }
+        }
       };
-      const workers = Array.from({ length: Math.min(WRITES_MAX, jobs.length) }, worker);
       // All of them: a write that comes after the next plan would undo what that one decided.
-      const failed = (await Promise.allSettled(workers)).find((outcome) => outcome.status === "rejected");
-      if (failed !== undefined) throw failed.reason;
+      await Promise.all(Array.from({ length: Math.min(WRITES_MAX, jobs.length) }, worker));
+      if (failures.length > 0) throw failures[0];
+    },
+    restored(records, session) {
+      const entries = session.entries();
+      for (const record of records) {
+        const entry = entries.get(entryKey(record.service, record.id));
+        if (entry !== undefined) wrote(record, encodeInstance(entry));
+      }
+      for (const key of [...written.keys()]) {
+        if (entries.has(key)) continue;
+        written.delete(key);
+        const [service = "", id = ""] = key.split("/");
+        events.publish("instance.withdrawn", { service, id, reason: "it ended while the registry was away" });
+      }
     },
   };
 }

@@ -51,6 +51,12 @@ interface Known {
   readonly entry?: Entry;
 }
 
+/** The node whose nerve holds the instance at a path, and lives; undefined when it is free to take. */
+export function livingHolder(contents: Pick<Contents, "get" | "instance">, path: string): string | undefined {
+  const node = contents.instance(path)?.node;
+  return node !== undefined && contents.get(nodePath(node)) !== undefined ? node : undefined;
+}
+
 /** What one change means to those who watch. */
 export interface Delta {
   readonly nodes: readonly Update[];

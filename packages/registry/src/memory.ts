@@ -6,7 +6,7 @@ import { link } from "./link.ts";
 import { mirror, type Source, watchLost } from "./mirror.ts";
 import { rejecter } from "./rejecter.ts";
 import { assertNotTakenOver, type Holder, openSession, refused } from "./session.ts";
-import { takeOver } from "./take-over.ts";
+import { takeOver, unclaimed } from "./take-over.ts";
 
 /** What several memory registries of one process share: the place of a server. */
 export interface MemoryStore {
@@ -67,7 +67,7 @@ export function memoryRegistry(deps: RegistryDeps, store: MemoryStore = memorySt
       const copy = await copies.join(signal);
       const path = nodePath(owner.node);
       assertNotTakenOver(owner, announced.has(owner.boot), store.entries.get(path)?.text);
-      const written = announceChanges(owner, restore, store);
+      const written = announceChanges(owner, unclaimed(restore, owner, copy), store);
       store.commit(written);
       announced.add(owner.boot);
       state.up();

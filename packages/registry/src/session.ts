@@ -13,7 +13,7 @@ import {
   StackError,
   withDeadline,
 } from "@smartstack/core";
-import { type Changes, type Held, instancePath, nodePath } from "./contents.ts";
+import { type Changes, type Held, instancePath, livingHolder, nodePath } from "./contents.ts";
 import type { Link } from "./link.ts";
 import type { Copy } from "./mirror.ts";
 import { type OwnEntries, ownEntries } from "./own-entries.ts";
@@ -91,7 +91,11 @@ export function openSession(options: SessionOptions): Session {
 
   return {
     entries: () => own.entries(),
-    put: (record) => guarded(() => writeIfNews(record, owner, own, holder)),
+    put: (record) =>
+      guarded(async () => {
+        assertUnclaimed(record, owner, copy);
+        await writeIfNews(record, owner, own, holder);
+      }),
     drop: (service, id) =>
       guarded(async () => {
         assertServiceName(service);
@@ -113,6 +117,14 @@ export function openSession(options: SessionOptions): Session {
 /** The document as it is written: it always names the node and boot that hold it. */
 export function documentOf(instance: Instance, owner: NodeEntry): string {
   return encodeInstance({ ...instance, node: owner.node, boot: owner.boot });
+}
+
+/** Two nerves on one engine, by different names, would otherwise put each other's entries back for ever. */
+function assertUnclaimed({ service, id }: InstanceRecord, { node }: NodeEntry, { contents }: Copy): void {
+  const holder = livingHolder(contents, instancePath(service, id));
+  if (holder === undefined || holder === node) return;
+  const message = `${service}/${id} is announced by node ${holder} already; give it to one of the two by docker.filter`;
+  throw new StackError("REGISTRY_FAILED", message, { side: "config", retry: "after-backoff" });
 }
 
 async function writeIfNews(record: InstanceRecord, owner: NodeEntry, own: OwnEntries, holder: Holder): Promise<void> {

@@ -1,5 +1,6 @@
 import { decodeInstance, type Instance, type InstanceRecord, type NodeEntry } from "@smartstack/core";
-import { type Held, instancePath, placeOf } from "./contents.ts";
+import { type Held, instancePath, livingHolder, placeOf } from "./contents.ts";
+import type { Copy } from "./mirror.ts";
 import { documentOf } from "./session.ts";
 
 export interface Write {
@@ -27,6 +28,18 @@ export function takeOver(
   return [...wanted].flatMap(([path, text]) => {
     const there = found.get(path);
     return there?.text === text && there.hold === hold ? [] : [{ path, text }];
+  });
+}
+
+/** Those of `restore` that no other living nerve holds. */
+export function unclaimed(
+  restore: readonly InstanceRecord[],
+  { node }: NodeEntry,
+  { contents }: Pick<Copy, "contents">,
+): readonly InstanceRecord[] {
+  return restore.filter(({ service, id }) => {
+    const holder = livingHolder(contents, instancePath(service, id));
+    return holder === undefined || holder === node;
   });
 }
 

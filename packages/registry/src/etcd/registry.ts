@@ -14,7 +14,7 @@ import { link } from "../link.ts";
 import { type Copy, mirror } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
 import { assertNotTakenOver, loseOnce, openSession } from "../session.ts";
-import { takeOver } from "../take-over.ts";
+import { takeOver, unclaimed } from "../take-over.ts";
 import { type EtcdClient, etcdClient } from "./client.ts";
 import { etcdHolder } from "./holder.ts";
 import { keyOf, list } from "./keys.ts";
@@ -42,7 +42,13 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
   ): Promise<Session> => {
     const lease = await holdLease(client, leases.get(owner.node), config.ttl, clock);
     leases.set(owner.node, lease);
-    const written = await claim(client, { prefix, owner, restore, lease, announcedBefore: announced.has(owner.boot) });
+    const written = await claim(client, {
+      prefix,
+      owner,
+      restore: unclaimed(restore, owner, copy),
+      lease,
+      announcedBefore: announced.has(owner.boot),
+    });
     announced.add(owner.boot);
     const lost = new AbortController();
     const stopRenewing = await keepLease(client, lease, clock, (error) => loseOnce(lost, error));

@@ -14,7 +14,7 @@ import { link } from "../link.ts";
 import { mirror } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
 import { assertNotTakenOver, type Holder, loseOnce, openSession, sessionLost } from "../session.ts";
-import { takeOver } from "../take-over.ts";
+import { takeOver, unclaimed } from "../take-over.ts";
 import { type Disk, diskAt } from "./disk.ts";
 import { type NodeFileHold, takeNodeFile } from "./node-file.ts";
 import { scanner } from "./scan.ts";
@@ -56,7 +56,7 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
         const copy = await copies.join(signal);
         assertNotTakenOver(owner, announced.has(owner.boot), await disk.read(nodePath(owner.node)));
         const snapshot = await scanner(disk)();
-        const writes = takeOver(owner, restore, snapshot?.instances ?? [], undefined);
+        const writes = takeOver(owner, unclaimed(restore, owner, copy), snapshot?.instances ?? [], undefined);
         for (let from = 0; from < writes.length; from += WRITES_MAX)
           await Promise.all(writes.slice(from, from + WRITES_MAX).map(({ path, text }) => disk.write(path, text)));
         const hold = await takeNodeFile(disk, owner, clock);

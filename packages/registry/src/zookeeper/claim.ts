@@ -3,7 +3,7 @@ import type { Changes, Held } from "../contents.ts";
 import { transactionsOf } from "../driver.ts";
 import type { Copy } from "../mirror.ts";
 import { assertNotTakenOver, fenced } from "../session.ts";
-import { takeOver, type Write } from "../take-over.ts";
+import { takeOver, unclaimed, type Write } from "../take-over.ts";
 import type { Step, ZooKeeper } from "./client.ts";
 import { type Paths, parentOf, pathsOf } from "./paths.ts";
 
@@ -21,7 +21,7 @@ export interface Claim {
  */
 export async function claim(zk: ZooKeeper, { prefix, owner, restore, copy, announcedBefore }: Claim): Promise<Changes> {
   const paths = pathsOf(prefix, owner);
-  const writes = takeOver(owner, restore, presentIn(copy), zk.sessionId);
+  const writes = takeOver(owner, unclaimed(restore, owner, copy), presentIn(copy), zk.sessionId);
   for (const folder of new Set([
     paths.owners,
     parentOf(paths.nodeEntry),
