@@ -153,6 +153,15 @@ test("a kill takes the entry away without asking the engine anything first", asy
   await run.offered("web", 0, 500);
 });
 
+test("a container that does not run is not offered for that reason alone", async () => {
+  const container = docker.add({ labels: LABELS, port });
+  const run = start({ nerve: { reconcile: "1h" } });
+  await run.offered("web", 1);
+  docker.stop(container.id);
+  await until(() => run.status(container.id)?.running === false, { what: "seen as stopped" });
+  expect(run.status(container.id)?.refusals).toEqual(["not running: exited"]);
+});
+
 test("a burst of events costs two inspects at most", async () => {
   const container = docker.add({ labels: LABELS, port });
   const run = start({ nerve: { reconcile: "1h" } });

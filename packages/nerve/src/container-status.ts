@@ -31,8 +31,8 @@ function containerStatus(judged: Judged, context: StatusContext): ContainerStatu
     (registration) => registration.container === tracked.id,
   );
   const refusals = [
-    ...(out === undefined ? [] : [out]),
-    ...verdict.refusals,
+    // What does not run has neither address nor ports: what follows from that is no news.
+    ...(out === undefined ? verdict.refusals : [out]),
     ...(verdict.ignored === undefined ? [] : [verdict.ignored]),
   ];
   const stale = tracked.problem === undefined ? [] : [`what is known may be old: ${tracked.problem}`];
