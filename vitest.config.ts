@@ -32,6 +32,19 @@ export default defineConfig({
         resolve,
         ssr,
         test: {
+          name: "scenarios",
+          globalSetup: "test/support/shared-engine.setup.ts",
+          include: ["test/scenarios/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // The scenarios of a file run beside each other already, and some take fixed ports of the engine's host.
+          fileParallelism: false,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
           name: "e2e",
           globalSetup: "test/support/shared-engine.setup.ts",
           include: ["test/e2e/**/*.test.ts"],

@@ -1,4 +1,4 @@
-// `npm test`: makes the checkout and the machine ready, then runs unit, contract and end-to-end tests. `--soak` runs the
+// `npm test`: makes the checkout and the machine ready, then runs unit, contract, scenario and end-to-end tests. `--soak` runs the
 // long ones instead; other arguments go to Vitest, as file filters. Ends with "N passed, N failed". Plain Node.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -8,7 +8,7 @@ import { ensureBuilt, ensureInstalled, ensureNode, ROOT } from "../deploy/ensure
 import { ensurePackages } from "./packages.mjs";
 import { totalsOf } from "./totals.mjs";
 
-const RUNS = [{ project: "unit" }, { project: "contract" }, { project: "e2e" }];
+const RUNS = [{ project: "unit" }, { project: "contract" }, { project: "scenarios" }, { project: "e2e" }];
 const SOAK_RUNS = [{ project: "e2e", filters: ["outage"], env: { OUTAGE_MS: "60000" } }, { project: "soak" }];
 const RUN_MS_MAX = 30 * 60_000;
 

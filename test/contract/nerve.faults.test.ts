@@ -55,7 +55,7 @@ describe("the event stream", () => {
     },
   );
 
-  test("is silent: the next comparison finds what it lost, and counts it", async () => {
+  test("E4 is silent: the next comparison finds what it lost, and counts it", async () => {
     const goes = docker.add({ labels: LABELS, port });
     const run = start();
     await run.offered("web", 1);
@@ -90,7 +90,7 @@ describe("the event stream", () => {
 });
 
 describe("a failed answer removes nothing", () => {
-  test.each(["500", "half", "reset", "nonsense"] as const)("list: %s", async (fault) => {
+  test.each(["500", "half", "reset", "nonsense"] as const)("E9 list: %s", async (fault) => {
     docker.add({ labels: LABELS, port });
     const run = start();
     await run.offered("web", 1);
@@ -107,7 +107,7 @@ describe("a failed answer removes nothing", () => {
     await run.offered("web", 2);
   });
 
-  test("an engine that hangs is given up in time", async () => {
+  test("E9 an engine that hangs is given up in time", async () => {
     docker.add({ labels: LABELS, port });
     const run = start();
     await run.offered("web", 1);

@@ -23,6 +23,8 @@ export interface DockerDouble {
   readonly faults: Map<Call, Fault>;
   /** Inspects of this container fail with 500. */
   readonly broken: Set<string>;
+  /** The list has these containers, but inspects find them no more. */
+  readonly vanished: Set<string>;
   add(container: { readonly labels: Readonly<Record<string, string>>; readonly port: number }): DoubledContainer;
   /** Changes the container; the event is sent unless events are muted. */
   stop(id: string): void;
@@ -47,6 +49,7 @@ export async function startDockerDouble(): Promise<DockerDouble> {
   const requests: string[] = [];
   const faults = new Map<Call, Fault>();
   const broken = new Set<string>();
+  const vanished = new Set<string>();
   let muted = false;
   let next = 1;
 
@@ -67,7 +70,8 @@ export async function startDockerDouble(): Promise<DockerDouble> {
       response.on("close", () => streams.delete(response));
       return;
     }
-    const answer = answerTo(call, inspected, containers);
+    const isVanished = inspected !== undefined && vanished.has(inspected);
+    const answer = isVanished ? undefined : answerTo(call, inspected, containers);
     response.writeHead(answer === undefined ? 404 : 200, { "content-type": "application/json" });
     response.end(JSON.stringify(answer ?? { message: "no such container" }));
   };
@@ -91,6 +95,7 @@ export async function startDockerDouble(): Promise<DockerDouble> {
     requests,
     faults,
     broken,
+    vanished,
     add({ labels, port }) {
       const container = { id: String(next++).padStart(12, "0").padEnd(64, "c"), labels, port, running: true };
       containers.set(container.id, container);

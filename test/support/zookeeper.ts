@@ -50,6 +50,18 @@ export async function startZooKeeper(options: ServerOptions = {}): Promise<TestS
 
 /** Runs `work` on a session of its own, with the library alone: no part of our driver. */
 export async function withZooKeeper<T>(endpoint: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const session = await zookeeperSession(endpoint);
+  try {
+    return await work(session.client);
+  } finally {
+    session.close();
+  }
+}
+
+/** A session with the library alone, until it is closed. @throws Error when there is none within 5 s. */
+export async function zookeeperSession(
+  endpoint: string,
+): Promise<{ readonly client: Client; readonly close: () => void }> {
   const client = zookeeper.createClient(endpoint, { sessionTimeout: 5_000, spinDelay: 100, retries: 2 });
   let giveUp: NodeJS.Timeout | undefined;
   const connected = new Promise<void>((resolve, reject) => {
@@ -59,11 +71,13 @@ export async function withZooKeeper<T>(endpoint: string, work: (client: Client) 
   client.connect();
   try {
     await connected;
-    return await work(client);
+  } catch (error) {
+    client.close();
+    throw error;
   } finally {
     clearTimeout(giveUp);
-    client.close();
   }
+  return { client, close: () => client.close() };
 }
 
 async function serves(endpoint: string): Promise<boolean> {

@@ -1,0 +1,17 @@
+import { describe } from "vitest";
+import { addresses } from "./addresses.ts";
+import { health } from "./health.ts";
+import { labels } from "./labels.ts";
+import { lifecycle } from "./lifecycle.ts";
+import { type SharedRegistry, useStage } from "./support/stage.ts";
+
+/** The scenarios of nerve: real containers in, a real registry out, and `smartstack nerve` as users run it between them. */
+export function nerveScenarios(registry: SharedRegistry): void {
+  describe(`nerve over ${registry}`, () => {
+    const stage = useStage(registry);
+    lifecycle(stage);
+    addresses(stage);
+    labels(stage);
+    health(stage);
+  });
+}

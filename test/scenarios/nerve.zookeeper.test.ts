@@ -1,0 +1,3 @@
+import { nerveScenarios } from "./nerve.suite.ts";
+
+nerveScenarios("zookeeper");
