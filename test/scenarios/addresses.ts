@@ -1,3 +1,4 @@
+import { until } from "@smartstack/core/testing";
 import { describe, expect } from "vitest";
 import { type Scene, scenario } from "./support/scene.ts";
 import type { Stage } from "./support/stage.ts";
@@ -202,7 +203,8 @@ function ports(stage: () => Stage): void {
   scenario(stage, "B15 a port nobody listens on: not announced, and the check says why", async (scene) => {
     const id = await scene.web({ labels: { "smartstack.port": "90" }, publish: ["90"] });
     await scene.caughtUp(id);
-    await expect.poll(async () => (await scene.status(id))?.registrations[0]?.reason).toMatch(/ECONNREFUSED/);
+    const reason = async (): Promise<string> => (await scene.status(id))?.registrations[0]?.reason ?? "";
+    await until(async () => /ECONNREFUSED/.test(await reason()), { what: "the check's reason" });
     expect(scene.writes(id)).toEqual([]);
   });
 

@@ -27,6 +27,23 @@ export interface Ledger {
   close(): Promise<void>;
 }
 
+/** What was written of a container (its whole id), or of a service. */
+export function writesOf(ledger: Ledger, of: string): Change[] {
+  const isOf = (path: string): boolean =>
+    /^[0-9a-f]{64}$/.test(of) ? path.includes(`/${of.slice(0, 12)}-`) : path.startsWith(`${of}/`);
+  return ledger.changes.filter(({ path }) => isOf(path));
+}
+
+/** What lies there of it now. */
+export function entriesOf(ledger: Ledger, of: string): Document[] {
+  const found = new Map<string, Document>();
+  for (const { path, document } of writesOf(ledger, of)) {
+    if (document === undefined) found.delete(path);
+    else found.set(path, document);
+  }
+  return [...found.values()];
+}
+
 interface EtcdEvents {
   readonly Events?: readonly {
     readonly type?: number;

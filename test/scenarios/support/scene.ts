@@ -4,13 +4,9 @@ import { expect, it } from "vitest";
 import { type StackProcess, startStack } from "../../e2e/support/stack.ts";
 import type { ContainerOptions } from "../../support/container.ts";
 import type { Engine } from "../../support/docker.ts";
-import type { Change, Document } from "./ledger.ts";
+import { bounded } from "./bounds.ts";
+import { type Change, type Document, entriesOf, writesOf } from "./ledger.ts";
 import { COMMON, registryConfig, type Stage } from "./stage.ts";
-
-const ADD_MS = 2_000;
-const REMOVE_MS = 1_000;
-const ADDS = /^(start|unpause|connect|health_status: healthy)$/;
-const REMOVES = /^(kill|die|pause|disconnect|health_status: unhealthy)$/;
 
 /** One scenario's own part of the stage: names that nobody else uses, and everything gone at its end. */
 export interface Scene {
@@ -65,54 +61,31 @@ export function scenario(stage: () => Stage, name: string, work: (scene: Scene) 
   });
 }
 
+function containerOptions(service: string, label: string, given: SceneContainer): ContainerOptions {
+  const { private: isPrivate, labels, ...rest } = given;
+  return {
+    ...((rest.publish ?? rest.expose ?? rest.network) ? {} : { publish: ["80"] }),
+    command: ["busybox", "httpd", "-f", "-p", "80"],
+    // That server leaves signals alone, so that only the KILL after this ends it.
+    stopTimeout: 1,
+    labels: { [isPrivate === true ? label : COMMON]: "1", "smartstack.service": service, ...labels },
+    ...rest,
+  };
+}
+
 function createScene(stage: Stage, closers: (() => Promise<unknown>)[]): Scene {
-  const { engine, ledger, measured } = stage;
+  const { engine, ledger } = stage;
   const service = `s${process.pid}-${++scenes}`;
   const label = `smartstack-scenario.${service}`;
   const own = (container: string): string => {
     closers.push(() => engine.remove(container));
     return container;
   };
-  const options = (given: SceneContainer = {}): ContainerOptions => {
-    const { private: isPrivate, labels, ...rest } = given;
-    return {
-      ...((rest.publish ?? rest.expose ?? rest.network) ? {} : { publish: ["80"] }),
-      command: ["busybox", "httpd", "-f", "-p", "80"],
-      // That server leaves signals alone, so that only the KILL after this ends it.
-      stopTimeout: 1,
-      labels: { [isPrivate === true ? label : COMMON]: "1", "smartstack.service": service, ...labels },
-      ...rest,
-    };
-  };
-  const writes = (of: string): Change[] => {
-    const isOf = (path: string): boolean =>
-      /^[0-9a-f]{64}$/.test(of) ? path.includes(`/${of.slice(0, 12)}-`) : path.startsWith(`${of}/`);
-    return ledger.changes.filter(({ path }) => isOf(path));
-  };
-  const current = (of: string): ReadonlyMap<string, Document> => {
-    const found = new Map<string, Document>();
-    for (const { path, document } of writes(of)) {
-      if (document === undefined) found.delete(path);
-      else found.set(path, document);
-    }
-    return found;
-  };
-  const entries = (of = service): Document[] => [...current(of).values()];
-
-  const bounded = async (kind: "add" | "remove", container: string, sinceMs: number): Promise<void> => {
-    const isAdd = kind === "add";
-    const isIt = (change: Change): boolean => (change.document !== undefined) === isAdd && change.atMs >= sinceMs;
-    const change = await until(() => writes(container).find(isIt), { what: `${kind} of ${container}`, everyMs: 10 });
-    const told = stage.events.filter((event) => event.container === container && event.atMs >= sinceMs - 5);
-    const causes = told.filter((event) => (isAdd ? ADDS : REMOVES).test(event.action) && event.atMs <= change.atMs);
-    const cause = isAdd ? causes.at(-1) : causes[0];
-    if (cause === undefined) throw new Error(`no event explains the ${kind} of ${container}`);
-    const tookMs = change.atMs - cause.atMs;
-    measured[kind].push(tookMs);
-    expect(tookMs, `ms from ${cause.action} to the ${kind}`).toBeLessThan(isAdd ? ADD_MS : REMOVE_MS);
-  };
+  const options = (given: SceneContainer = {}): ContainerOptions => containerOptions(service, label, given);
+  const writes = (of: string): Change[] => writesOf(ledger, of);
+  const entries = (of = service): Document[] => entriesOf(ledger, of);
   const added = async (container: string, sinceMs = 0): Promise<Document> => {
-    await bounded("add", container, sinceMs);
+    await bounded(stage, "add", container, sinceMs);
     return until(() => entries(container)[0], { what: "its entry" });
   };
   const status: Scene["status"] = async (container, nerve = stage.nerve) =>
@@ -161,7 +134,7 @@ function createScene(stage: Stage, closers: (() => Promise<unknown>)[]): Scene {
     async removes(container, work) {
       expect(entries(container)).not.toEqual([]);
       const sinceMs = Date.now();
-      await Promise.all([work(), bounded("remove", container, sinceMs)]);
+      await Promise.all([work(), bounded(stage, "remove", container, sinceMs)]);
       expect(entries(container)).toEqual([]);
     },
     status,
