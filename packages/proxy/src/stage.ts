@@ -5,7 +5,7 @@
  */
 
 /** Room for the longest head and one read of a body behind it. */
-const STAGE_BYTES = 96 * 1024;
+const STAGE_BYTES = 64 * 1024;
 /** Pieces of memory kept for the time when a receiver takes its bytes late. */
 const SPARES_MAX = 16;
 /** Below this a loop is cheaper than making the view that `set` needs. */
@@ -55,7 +55,7 @@ export function releaseStage(released: Buffer): void {
   if (spares.length < SPARES_MAX) spares.push(released);
 }
 
-/** Makes the stage `to`'s, with room for `bytes` more by `put` and `putText`; `finishPut` ends them. At most 64 KiB. */
+/** Makes the stage `to`'s, with room for `bytes` more by `put` and `putText`; `finishPut` ends them. At most half the stage. */
 export function beginPut(to: Receiver, bytes: number): void {
   if (receiver !== to || length + bytes > STAGE_BYTES) flushStage();
   receiver = to;
