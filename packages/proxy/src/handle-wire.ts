@@ -1,6 +1,7 @@
 import { getSystemErrorName } from "node:util";
 import { connectHandle, EOF, READ_MEMORY, readCount, type StreamHandle, shutDown, writeNow } from "./handles.ts";
-import { discardStage, enterEvent, flushStage, leaveEvent, releaseStage } from "./stage.ts";
+import { firstBytes } from "./memory.ts";
+import { discardStage, enterEvent, flushStage, leaveEvent, releaseStage, type StageMemory } from "./stage.ts";
 import { CONNECTING_BYTES, type Connecting, NOBODY, type Wire } from "./wire.ts";
 
 /** A connection to an IP address, or undefined where only dialSocket can make one. */
@@ -13,6 +14,7 @@ export function dialHandle(host: string, port: number, { owner, connected, close
   return wire;
 }
 
+const readBytes = firstBytes(READ_MEMORY);
 const NO_BYTES = Buffer.alloc(0);
 
 interface HandleWire extends Wire {
@@ -43,10 +45,10 @@ export function handleWire(
       const out: { address?: string } = {};
       return handle.getpeername?.(out) === 0 ? out.address : undefined;
     },
-    send(memory: Buffer, length: number): boolean {
+    send(memory: StageMemory, length: number): boolean {
       if (!wire.writable) return false;
       wire.written += length;
-      const bytes = memory.subarray(0, length);
+      const bytes = memory.first(length);
       if (queue !== undefined) {
         queue.push(Buffer.from(bytes));
         wire.needsDrain = wire.written > CONNECTING_BYTES;
@@ -112,7 +114,7 @@ export function handleWire(
     if (waited && !wire.needsDrain && !wire.destroyed) wire.owner.wireDrained();
   }
 
-  function write(bytes: Buffer, memory: Buffer | undefined): boolean {
+  function write(bytes: Buffer, memory: StageMemory | undefined): boolean {
     const written = writeNow(handle, bytes);
     if (written === 0) return false;
     if (typeof written === "number") {
@@ -151,7 +153,7 @@ export function handleWire(
     const count = readCount();
     if (count === 0 || wire.destroyed) return;
     enterEvent();
-    if (count > 0) wire.owner.wireData(READ_MEMORY.subarray(0, count));
+    if (count > 0) wire.owner.wireData(readBytes(count));
     else if (count === EOF) {
       otherEnded = true;
       reading = false;

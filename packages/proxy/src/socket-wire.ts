@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { discardStage, enterEvent, flushStage, leaveEvent } from "./stage.ts";
+import { discardStage, enterEvent, flushStage, leaveEvent, type StageMemory } from "./stage.ts";
 import { CONNECTING_BYTES, type Connecting, NOBODY, type Wire } from "./wire.ts";
 
 const NO_BYTES = Buffer.alloc(0);
@@ -17,11 +17,11 @@ export function socketWire(socket: Socket, closed: (error: NodeJS.ErrnoException
     needsDrain: false,
     written: 0,
     peer: () => socket.remoteAddress,
-    send(memory: Buffer, length: number): boolean {
+    send(memory: StageMemory, length: number): boolean {
       if (!wire.writable) return false;
       wire.written += length;
       // The socket may keep them; the stage must not wait for that.
-      socket.write(Buffer.from(memory.subarray(0, length)), drained);
+      socket.write(Buffer.from(memory.first(length)), drained);
       if (socket.writableLength > (socket.connecting ? CONNECTING_BYTES : 0)) wire.needsDrain = true;
       return false;
     },

@@ -1,3 +1,5 @@
+import { copyBytes, type FirstBytes, firstBytes } from "./memory.ts";
+
 /**
  * Where outgoing bytes are put together, so that a message leaves in one write: one piece of memory for the process,
  * filled for one receiver at a time. What one event writes to a receiver is sent when the event is over, when another
@@ -8,21 +10,29 @@
 const STAGE_BYTES = 64 * 1024;
 /** Pieces of memory kept for the time when a receiver takes its bytes late. */
 const SPARES_MAX = 16;
-/** Below this a loop is cheaper than making the view that `set` needs. */
-const LOOP_BYTES = 128;
+/** One piece of memory a message is put together in. */
+export interface StageMemory {
+  readonly bytes: Buffer;
+  readonly first: FirstBytes;
+}
 
 export interface Receiver {
   /** Takes the first `length` bytes now. True when it goes on reading them, and gives them back by `releaseStage`. */
-  send(memory: Buffer, length: number): boolean;
+  send(memory: StageMemory, length: number): boolean;
 }
 
-const spares: Buffer[] = [];
-let memory: Buffer = Buffer.allocUnsafeSlow(STAGE_BYTES);
+const spares: StageMemory[] = [];
+let memory = createMemory();
 let length = 0;
 let receiver: Receiver | undefined;
 let depth = 0;
 /** Where the present `beginPut` began. */
 let putStart = 0;
+
+function createMemory(): StageMemory {
+  const bytes = Buffer.allocUnsafeSlow(STAGE_BYTES);
+  return { bytes, first: firstBytes(bytes) };
+}
 
 /** An event begins: what it writes is sent at its end. */
 export function enterEvent(): void {
@@ -40,7 +50,7 @@ export function flushStage(): void {
   const count = length;
   receiver = undefined;
   length = 0;
-  if (count > 0 && to.send(memory, count)) memory = spares.pop() ?? Buffer.allocUnsafeSlow(STAGE_BYTES);
+  if (count > 0 && to.send(memory, count)) memory = spares.pop() ?? createMemory();
 }
 
 /** Drops what is staged for a receiver that is being closed. */
@@ -51,7 +61,7 @@ export function discardStage(of: Receiver): void {
 }
 
 /** A receiver is done with the memory it kept. */
-export function releaseStage(released: Buffer): void {
+export function releaseStage(released: StageMemory): void {
   if (spares.length < SPARES_MAX) spares.push(released);
 }
 
@@ -70,18 +80,12 @@ export function finishPut(): number {
 }
 
 export function put(bytes: Uint8Array, from: number, to: number): void {
-  if (to - from >= LOOP_BYTES) {
-    memory.set(bytes.subarray(from, to), length);
-    length += to - from;
-    return;
-  }
-  let at = length;
-  for (let pos = from; pos < to; pos++) memory[at++] = bytes[pos] as number;
-  length = at;
+  copyBytes(bytes, from, to, memory.bytes, length);
+  length += to - from;
 }
 
 export function putText(chars: string): void {
-  length += memory.write(chars, length, "latin1");
+  length += memory.bytes.write(chars, length, "latin1");
 }
 
 /** Writes any number of bytes; they may be overwritten as soon as this returns. */

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend.ts";
 import { dial, failureReason } from "../dial.ts";
+import { copyBytes } from "../memory.ts";
 import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, mayRetry } from "../retry.ts";
 import { stage } from "../stage.ts";
 import { openUpstream, takeIdle, type Upstream } from "../upstream.ts";
@@ -73,7 +74,7 @@ function keepHead(conversation: Conversation, bytes: Buffer, head: Head): void {
   if (conversation.headMemory.length < length) {
     conversation.headMemory = Buffer.allocUnsafe(Math.ceil(length / HEAD_MEMORY_STEP) * HEAD_MEMORY_STEP);
   }
-  bytes.copy(conversation.headMemory, 0, head.start, head.end);
+  copyBytes(bytes, head.start, head.end, conversation.headMemory, 0);
   conversation.headLength = length;
 }
 

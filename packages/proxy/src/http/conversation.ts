@@ -119,5 +119,6 @@ export function createConversation(
 }
 
 function addressBytes(address: string | undefined): Uint8Array | undefined {
-  return address === undefined ? undefined : Buffer.from(address.replace(/^::ffff:(?=\d+\.)/, ""), "latin1");
+  if (address === undefined) return undefined;
+  return Buffer.from(address.startsWith("::ffff:") ? address.replace(/^::ffff:(?=\d+\.)/, "") : address, "latin1");
 }

@@ -1,4 +1,4 @@
-import { stage } from "../stage.ts";
+import { flushStage, stage } from "../stage.ts";
 import { dropUpstream, releaseUpstream } from "../upstream.ts";
 import { cannedResponse } from "./canned.ts";
 import { CLOSING, type Conversation, IDLE, NO_MEMORY } from "./conversation.ts";
@@ -23,7 +23,21 @@ export function complete(conversation: Conversation): void {
   }
   endExchange(conversation);
   if (conversation.persists && whole) waitForRequest(conversation);
-  else closeGently(conversation);
+  else if (conversation.clientPersists || !conversation.idempotent) closeGently(conversation);
+  else closeAsAsked(conversation);
+}
+
+// The client said that this request was its last, and it had no body: nothing can be on its way that a close would
+// answer with a reset.
+function closeAsAsked(conversation: Conversation): void {
+  const { wire, input } = conversation;
+  flushStage();
+  if (input !== undefined || wire.needsDrain) {
+    closeGently(conversation);
+    return;
+  }
+  conversation.phase = CLOSING;
+  wire.destroy();
 }
 
 /** Answers in a backend's place. When its answer has begun, nothing can be put right: the client is cut off. */

@@ -12,7 +12,7 @@ function received(write: (to: Receiver) => void): string {
   let text = "";
   const to: Receiver = {
     send(memory, length) {
-      text += memory.toString("latin1", 0, length);
+      text += memory.first(length).toString("latin1");
       return false;
     },
   };
