@@ -62,6 +62,13 @@ export const READ_MEMORY = Buffer.allocUnsafeSlow(internals === undefined ? 0 : 
 /** Are the handles there, as this file knows them? Linux only, where accepted sockets inherit the listener's options. */
 export const handlesAvailable: boolean = internals !== undefined;
 
+let allowed = true;
+
+/** For tests and benchmarks: `false` leaves the data path to Node's public API from the next connection on. */
+export function useHandles(use: boolean): void {
+  allowed = use;
+}
+
 function probe(): Internals | undefined {
   const binding = (process as { binding?: (name: string) => Record<string, unknown> }).binding;
   if (process.platform !== "linux" || binding === undefined) return undefined;
@@ -104,7 +111,7 @@ function isWhole(found: Internals): boolean {
  */
 export function takeHandles(server: Server, onHandle: (handle: StreamHandle) => void): boolean {
   const listening = (server as unknown as { _handle?: ListeningHandle | null })._handle;
-  if (internals === undefined || typeof listening?.onconnection !== "function") return false;
+  if (!allowed || internals === undefined || typeof listening?.onconnection !== "function") return false;
   // Inherited by what it accepts, which saves each connection two calls into the kernel.
   listening.setNoDelay?.(true);
   listening.setKeepAlive?.(true, 0);
@@ -126,7 +133,7 @@ export function connectHandle(
   done: (status: number) => void,
 ): { readonly handle: StreamHandle; readonly status: number } | undefined {
   const family = isIP(host);
-  if (internals === undefined || family === 0) return undefined;
+  if (!allowed || internals === undefined || family === 0) return undefined;
   const handle = new internals.TCP(internals.clientType);
   const request = new internals.TCPConnectWrap();
   request.oncomplete = done;
