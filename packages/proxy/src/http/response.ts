@@ -21,14 +21,14 @@ export function receive(conversation: Conversation, upstream: Upstream, chunk: B
   conversation.answered = true;
   forgetHeld(conversation);
   upstream.backend.counters.bytesOut += chunk.length;
-  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
   if (conversation.headSent) receiveBody(conversation, chunk, 0);
   else {
     const bytes = conversation.partial === undefined ? chunk : Buffer.concat([conversation.partial, chunk]);
     const bodyStart = receiveHead(conversation, upstream, bytes);
     if (bodyStart !== STILL_IN_HEAD) receiveBody(conversation, bytes, bodyStart);
   }
-  if (conversation.upstream !== upstream) return;
+  if (conversation.upstream !== upstream || conversation.phase === TUNNEL) return;
+  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
   flushStage();
   if (wire.needsDrain) upstream.wire.pause();
 }
