@@ -18,7 +18,9 @@ export function needPrograms(programs) {
 
 /** Starts a program on one core; it ends with this process. Resolves when `port` accepts. */
 export async function startPinned(core, command, args, port) {
-  const child = spawn("/usr/bin/taskset", ["-c", String(core), command, ...args], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn("/usr/bin/taskset", ["-c", String(core), command, ...args], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   process.once("exit", () => child.kill("SIGKILL"));
   let ended = false;
   child.once("exit", () => (ended = true));

@@ -1,7 +1,11 @@
 import { connect, type Socket } from "node:net";
-import { discardStage, enterEvent, flushStage, leaveEvent, type StageMemory } from "./stage.ts";
+import { firstBytes } from "./memory.ts";
+import { discardStage, enterEvent, flushStage, leaveEvent, releaseStage, type StageMemory } from "./stage.ts";
 import { CONNECTING_BYTES, type Connecting, NOBODY, type Wire } from "./wire.ts";
 
+/** What sockets we open read into; those we accept come with memory of their own for each read. */
+const readMemory = Buffer.allocUnsafeSlow(32 * 1024);
+const readBytes = firstBytes(readMemory);
 const NO_BYTES = Buffer.alloc(0);
 
 /**
@@ -20,10 +24,20 @@ export function socketWire(socket: Socket, closed: (error: NodeJS.ErrnoException
     send(memory: StageMemory, length: number): boolean {
       if (!wire.writable) return false;
       wire.written += length;
-      // The socket may keep them; the stage must not wait for that.
-      socket.write(Buffer.from(memory.first(length)), drained);
-      if (socket.writableLength > (socket.connecting ? CONNECTING_BYTES : 0)) wire.needsDrain = true;
-      return false;
+      // Behind others, or early, they have to wait: for that a copy is enough, instead of the whole stage.
+      if (socket.connecting || socket.writableLength > 0) {
+        socket.write(Buffer.from(memory.first(length)), drained);
+        if (socket.writableLength > (socket.connecting ? CONNECTING_BYTES : 0)) wire.needsDrain = true;
+        return false;
+      }
+      let kept = false;
+      socket.write(memory.first(length), () => {
+        if (kept) releaseStage(memory);
+        drained();
+      });
+      kept = socket.writableLength > 0;
+      if (kept) wire.needsDrain = true;
+      return kept;
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
@@ -83,7 +97,16 @@ export function socketWire(socket: Socket, closed: (error: NodeJS.ErrnoException
 
 /** A connection to a host by name or address. */
 export function dialSocket(host: string, port: number, { owner, connected, closed }: Connecting): Wire {
-  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true });
+  const onread = {
+    buffer: readMemory,
+    callback(count: number): boolean {
+      enterEvent();
+      wire.owner.wireData(readBytes(count));
+      leaveEvent();
+      return true;
+    },
+  };
+  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, onread });
   const wire = socketWire(socket, closed);
   wire.owner = owner;
   socket.once("connect", () => {
