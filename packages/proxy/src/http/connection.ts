@@ -6,7 +6,6 @@ import type { Wire } from "../wire.ts";
 import {
   closedUnanswered,
   connected,
-  endDoubt,
   endedUnanswered,
   PIPELINED_BYTES_MAX,
   resumeRequest,
@@ -29,6 +28,7 @@ import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseRequest } from "./parse-request.ts";
 import { closedAnswering, endedAnswering, receive } from "./response.ts";
 import { CR, LF } from "./tables.ts";
+import { timedOut } from "./timed-out.ts";
 
 /** How long a client that sent its FIN may wait without a byte of answer: it may be half closed, or gone for good. */
 const HALF_CLOSED_MS = 500;
@@ -230,34 +230,4 @@ function progress(conversation: Conversation, then: () => void): void {
   if (conversation.phase !== EXCHANGING) return;
   conversation.surroundings.wheel.arm(conversation.timeout, conversation.service.spec.timeouts.serverMs);
   then();
-}
-
-function timedOut(conversation: Conversation): void {
-  const { wire, upstream, service, requestBody } = conversation;
-  if (conversation.phase === IDLE) {
-    closeGently(conversation);
-    return;
-  }
-  if (conversation.phase === READING_HEAD) {
-    fail(conversation, 408, `no complete request head within ${service.spec.timeouts.clientHeadMs} ms`);
-    return;
-  }
-  if (conversation.phase !== EXCHANGING || upstream === undefined) {
-    wire.destroy();
-    return;
-  }
-  if (conversation.doubtful) {
-    endDoubt(conversation, upstream);
-    return;
-  }
-  // The client does not read what it asked for.
-  if (wire.needsDrain) {
-    cutOff(conversation);
-    return;
-  }
-  if (!requestBody.done && !upstream.wire.needsDrain) {
-    fail(conversation, 408, "the request's body stopped coming");
-    return;
-  }
-  fail(conversation, 504, `backend ${upstream.backend.key} did not answer within ${service.spec.timeouts.serverMs} ms`);
 }
