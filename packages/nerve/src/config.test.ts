@@ -61,8 +61,7 @@ describe("wrong values say what was expected", () => {
     ["host: /var/run/docker.sock", /expected unix:\/\/\//],
     ["node: a/b", /node name/],
     ["advertise: 10.0.0.1:80", /without a port/],
-    ["conventions: [registrator]", /registrator is not supported yet; supported: compose/],
-    ["conventions: [consul]", /conventions/],
+    ["conventions: [registrater]", /expected one of compose, docker-register.*did you mean registrator/],
     ["filter: {project: other}", /own/],
   ])("%s", (text, reason) => {
     expect(() => docker(text)).toThrow(reason);

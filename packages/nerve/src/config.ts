@@ -2,9 +2,7 @@ import { isIPv6 } from "node:net";
 import { duration, nodeNameProblem, port, serviceNameProblem } from "@smartstack/core";
 import { z } from "zod";
 import { CONFIG_CHECKS } from "./checks/index.ts";
-
-const CONVENTIONS = ["registrator", "nginx-proxy", "compose", "docker-register"] as const;
-const CONVENTIONS_READY: readonly string[] = ["compose"];
+import { CONVENTION_NAMES } from "./conventions/index.ts";
 
 const nonEmpty = z.string().min(1);
 const checkInterval = duration({ minMs: 50 });
@@ -25,11 +23,6 @@ const hostOnly = nonEmpty.refine((value) => value.length <= 255 && (isIPv6(value
   message: "expected a host name or an IP address, without a port",
 });
 
-const convention = z.enum(CONVENTIONS).refine((value) => CONVENTIONS_READY.includes(value), {
-  error: (issue) =>
-    `convention ${String(issue.input)} is not supported yet; supported: ${CONVENTIONS_READY.join(", ")}`,
-});
-
 /** The `docker:` part of a configuration. */
 export const dockerConfig = z.strictObject({
   host: engineHost.default("unix:///var/run/docker.sock"),
@@ -46,7 +39,8 @@ export const dockerConfig = z.strictObject({
       project: z.literal("own").optional(),
     })
     .prefault({}),
-  conventions: z.array(convention).default([]),
+  /** Foreign ways to describe a service; the first of them that names a container wins. */
+  conventions: z.array(z.enum(CONVENTION_NAMES)).default([]),
   expose_by_default: z.boolean().default(false),
 });
 

@@ -1,6 +1,17 @@
-import { serviceNameProblem } from "@smartstack/core";
-import { type PortKey, parsePortKey, portText, samePort } from "./containers.ts";
-import { idlePorts, type Key, ownLabels, PREFIX, perPortKeys, splitKey, unknownKeys } from "./label-keys.ts";
+import { imageName, type PortKey, parsePortKey, portText, samePort } from "./containers.ts";
+import { composeName, isOneOff } from "./conventions/compose.ts";
+import type { Claim, Conventional } from "./conventions/convention.ts";
+import { CONVENTIONS, type ConventionName } from "./conventions/index.ts";
+import {
+  idlePorts,
+  type Key,
+  type Keys,
+  ownLabels,
+  perPortKeys,
+  type Said,
+  splitKey,
+  unknownKeys,
+} from "./label-keys.ts";
 import {
   checkValue,
   choiceValue,
@@ -9,6 +20,7 @@ import {
   type LabelCheck,
   LabelProblem,
   portValue,
+  serviceValue,
   timeValue,
 } from "./label-values.ts";
 
@@ -41,88 +53,83 @@ export interface LabelsVerdict {
   readonly ignored?: string;
 }
 
-export interface LabelsInput {
-  readonly labels: Readonly<Record<string, string>>;
-  /** Exposed or published by the container. */
-  readonly ports: readonly PortKey[];
-  readonly image: string;
-  readonly compose: boolean;
+export interface LabelRules {
+  /** Those switched on; the first that names a container wins. */
+  readonly conventions: readonly ConventionName[];
+  /** Takes every container that exposes exactly one TCP port. */
   readonly exposeByDefault: boolean;
 }
 
-/** What a container's labels ask for. Pure. A wrong value refuses the services that use it, with the reason. */
-export function readLabels(input: LabelsInput): LabelsVerdict {
-  const own = ownLabels(input.labels);
-  const warnings = unknownKeys(own);
-  if (isTrue(own.get("ignore"))) return { services: [], refusals: [], warnings, ignored: "smartstack.ignore is set" };
-  const fallback = own.get("service") ?? conventionalName(input, own);
-  const named = perPortNames(own);
-  if (fallback === undefined && named.length === 0)
-    return { services: [], refusals: [], warnings, ignored: noName(own) };
-  const services: LabelledService[] = [];
-  const refusals: string[] = [];
-  const wanted = wantedPorts(input, own, named, refusals);
-  for (const port of wanted) {
-    try {
-      services.push(readService(own, port, fallback));
-    } catch (error) {
-      if (!(error instanceof LabelProblem)) throw error;
-      refusals.push(error.message);
-    }
+/** Who speaks of a container, its own labels first: what one says, those after it cannot change. */
+type Layers = readonly [own: Keys, ...foreign: Keys[]];
+
+/** What a container's labels ask for, and by the rules its environment. Pure. A wrong value refuses the services that use it, with the reason. */
+export function readLabels(container: Conventional, rules: LabelRules): LabelsVerdict {
+  const own = ownLabels(container.labels);
+  const misspelt = unknownKeys(own);
+  const leave = (ignored: string): LabelsVerdict => ({ services: [], refusals: [], warnings: misspelt, ignored });
+  if (isTrue(own.get("ignore")?.value)) return leave("smartstack.ignore is set");
+  const claims = rules.conventions.map((name): Claim => CONVENTIONS[name].read(container));
+  const barred = claims.find((claim) => claim.barred !== undefined)?.barred;
+  if (barred !== undefined) return leave(barred);
+  const ignored = claims.find((claim) => claim.ignored !== undefined)?.ignored;
+  const nameless = claims.find((claim) => claim.nameless !== undefined)?.nameless;
+  const exposed =
+    ignored === undefined && nameless === undefined && rules.exposeByDefault ? [exposedKeys(container)] : [];
+  const layers: Layers = [own, ...claims.map(({ keys }) => keys), ...exposed];
+  const naming = layers.find((layer) => layer.has("service") || perPortNames(layer).length > 0);
+  if (naming === undefined) {
+    if (nameless === undefined || ignored !== undefined) return leave(ignored ?? noName(own));
+    return { services: [], refusals: [nameless], warnings: misspelt };
   }
-  return { services, refusals, warnings: [...warnings, ...idlePorts(own, wanted)] };
+  const refusals: string[] = [];
+  const wanted = wantedPorts(container, layers, naming, refusals);
+  const services = readServices(layers, wanted, refusals);
+  const foreign = claims.flatMap(({ warnings }) => warnings);
+  return { services, refusals, warnings: [...misspelt, ...idlePorts(own, wanted), ...foreign] };
 }
 
-function noName(own: ReadonlyMap<string, string>): string {
+function noName(own: Keys): string {
   return own.size === 0 ? "no smartstack labels" : "no label smartstack.service";
 }
 
-/** A name from elsewhere, where that was switched on. */
-function conventionalName(input: LabelsInput, own: ReadonlyMap<string, string>): string | undefined {
-  const composeService = input.labels["com.docker.compose.service"];
-  const oneOff = input.labels["com.docker.compose.oneoff"] === "True";
-  if (input.compose && composeService !== undefined && !oneOff && own.has("port")) return composeService;
-  if (!input.exposeByDefault || oneOff || tcpPorts(input).length !== 1) return undefined;
-  return composeService ?? imageName(input.image);
+/** Of `expose_by_default`: the compose service's name, else the image's. */
+function exposedKeys(container: Conventional): Keys {
+  const { labels, image } = container;
+  if (isOneOff(labels) || tcpPorts(container).length !== 1) return new Map();
+  const fromImage = imageName(image);
+  const name = composeName(labels) ?? (fromImage && { value: fromImage, shown: `image ${image}` });
+  return new Map(name === undefined || name === "" ? [] : [["service", name]]);
 }
 
-/** `registry:5000/team/web:1.2@sha256:…` → `web`. */
-function imageName(image: string): string {
-  const path = image.split("@")[0] ?? "";
-  return (path.split("/").at(-1) ?? "").split(":")[0] ?? "";
+function tcpPorts({ ports }: Conventional): readonly PortKey[] {
+  return ports.filter((port) => port.protocol === "tcp");
 }
 
-function tcpPorts(input: LabelsInput): readonly PortKey[] {
-  return input.ports.filter((port) => port.protocol === "tcp");
-}
-
-function perPortNames(own: ReadonlyMap<string, string>): PortKey[] {
+function perPortNames(layer: Keys): PortKey[] {
   const ports: PortKey[] = [];
-  for (const whole of own.keys()) {
+  for (const whole of layer.keys()) {
     const { port, key } = splitKey(whole);
     if (port !== undefined && key === "service") ports.push(port);
   }
   return ports.sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1));
 }
 
-/** `smartstack.port` and the ports that have a name of their own; else the only TCP port. Adds to `refusals` when that leaves nothing. */
-function wantedPorts(
-  input: LabelsInput,
-  own: ReadonlyMap<string, string>,
-  named: readonly PortKey[],
-  refusals: string[],
-): readonly PortKey[] {
-  const said = own.get("port");
+/** The port that was said and the ports that have a name of their own; else the only TCP port. Adds to `refusals` when that leaves nothing. */
+function wantedPorts(container: Conventional, layers: Layers, naming: Keys, refusals: string[]): readonly PortKey[] {
+  const [own] = layers;
+  const named = own.has("port") ? perPortNames(own) : perPortNames(naming);
+  const said = own.get("port") ?? (named.length === 0 ? find(layers, ["port"]) : undefined);
   if (said !== undefined) {
-    const port = parsePortKey(said);
+    const port = parsePortKey(said.value);
     if (port === undefined) {
-      refusals.push(`label smartstack.port=${said}: expected a port from 1 to 65535, such as 80 or 53/udp`);
+      refusals.push(`${said.shown}: expected a port from 1 to 65535, such as 80 or 53/udp`);
       return named;
     }
     return [port, ...named.filter((other) => !samePort(other, port))];
   }
   if (named.length > 0) return named;
-  const candidates = tcpPorts(input);
+  const candidates = tcpPorts(container);
   if (candidates.length === 1) return candidates;
   refusals.push(
     candidates.length === 0
@@ -132,16 +139,30 @@ function wantedPorts(
   return [];
 }
 
-/** @throws LabelProblem naming the label and what was expected. */
-function readService(own: ReadonlyMap<string, string>, port: PortKey, fallback: string | undefined): LabelledService {
-  const get = <T>(key: Key, read: (value: string) => T): T | undefined => {
-    for (const whole of perPortKeys(port, key)) {
-      const value = own.get(whole);
-      if (value !== undefined) return readAs(`${PREFIX}${whole}=${value}`, value, read);
+function readServices(layers: Layers, wanted: readonly PortKey[], refusals: string[]): LabelledService[] {
+  const services: LabelledService[] = [];
+  for (const port of wanted) {
+    try {
+      services.push(readService(layers, port));
+    } catch (error) {
+      if (!(error instanceof LabelProblem)) throw error;
+      refusals.push(error.message);
     }
-    return undefined;
+  }
+  return services;
+}
+
+/** @throws LabelProblem naming the label and what was expected. */
+function readService(layers: Layers, port: PortKey): LabelledService {
+  const get = <T>(key: Key, read: (value: string) => T): T | undefined => {
+    const said = find(layers, perPortKeys(port, key));
+    return said === undefined ? undefined : readAs(said, read);
   };
-  const service = get("service", named) ?? readAs("its service name", fallback ?? "", named);
+  const service = get("service", serviceValue);
+  if (service === undefined)
+    throw new LabelProblem(
+      `port ${portText(port)} has no name: set smartstack.service or smartstack.${port.port}.service`,
+    );
   return {
     service,
     port,
@@ -156,28 +177,33 @@ function readService(own: ReadonlyMap<string, string>, port: PortKey, fallback: 
     network: get("network", String),
     address: get("address", (value) => choiceValue(value, ["auto", "host", "container"])),
     zone: get("zone", String),
-    meta: meta(own, port),
+    meta: meta(layers, port),
   };
 }
 
-function named(value: string): string {
-  const problem = serviceNameProblem(value);
-  if (problem !== undefined) throw new LabelProblem(problem);
-  return value;
+/** The first layer's word, and within a layer the first key's. */
+function find(layers: Layers, keys: readonly string[]): Said | undefined {
+  for (const layer of layers) {
+    const key = keys.find((candidate) => layer.has(candidate));
+    if (key !== undefined) return layer.get(key);
+  }
+  return undefined;
 }
 
-function readAs<T>(what: string, value: string, read: (value: string) => T): T {
+function readAs<T>(said: Said, read: (value: string) => T): T {
   try {
-    return read(value);
+    return read(said.value);
   } catch (error) {
-    throw error instanceof LabelProblem ? new LabelProblem(`${what}: ${error.message}`) : error;
+    throw error instanceof LabelProblem ? new LabelProblem(`${said.shown}: ${error.message}`) : error;
   }
 }
 
-function meta(own: ReadonlyMap<string, string>, port: PortKey): Record<string, string> {
+function meta(layers: Layers, port: PortKey): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const prefix of [...perPortKeys(port, "meta.")].reverse()) {
-    for (const [key, value] of own) if (key.startsWith(prefix)) found[key.slice(prefix.length)] = value;
+  for (const layer of [...layers].reverse()) {
+    for (const prefix of [...perPortKeys(port, "meta.")].reverse()) {
+      for (const [key, { value }] of layer) if (key.startsWith(prefix)) found[key.slice(prefix.length)] = value;
+    }
   }
   return found;
 }

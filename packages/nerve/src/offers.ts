@@ -32,11 +32,8 @@ export function containerOffers(
   defaults: CheckDefaults,
   host: HostPolicy,
 ): OffersVerdict {
-  const verdict = readLabels({
-    labels: facts.labels,
-    ports: facts.ports,
-    image: facts.image,
-    compose: docker.conventions.includes("compose"),
+  const verdict = readLabels(facts, {
+    conventions: docker.conventions,
     exposeByDefault: docker.expose_by_default,
   });
   const offers: Offer[] = [];

@@ -12,6 +12,7 @@ import type { DockerConfig } from "./config.ts";
 import { type ContainerPicture, containerPicture, type Lens } from "./container-picture.ts";
 import type { Tracked } from "./container-table.ts";
 import { type ContainerFacts, containerFacts } from "./containers.ts";
+import { envFilter } from "./conventions/index.ts";
 import type { DockerApi, EngineInfo } from "./docker-api.ts";
 
 const PING_MS = 10_000;
@@ -94,7 +95,7 @@ async function watchOnce(
   const api = await deps.openApi(signal);
   const info = await api.info();
   const own = await findOwn(api, deps.ownHints);
-  const lens: Lens = { api, labels: labelFilters(config, own) };
+  const lens: Lens = { api, labels: labelFilters(config, own), keepsEnv: envFilter(config.conventions) };
   if (signal.aborted) return;
   deps.onEngine(info, own);
   const list = async (whole: boolean): Promise<void> => {
