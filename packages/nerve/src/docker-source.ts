@@ -6,6 +6,7 @@ import type { ContainerFacts } from "./containers.ts";
 import { dockerApi, type EngineInfo } from "./docker-api.ts";
 import { localSubnets, ownContainerHints, sourceAddressTo } from "./local-network.ts";
 import { containerOffers, type HostPolicy, type OffersVerdict } from "./offers.ts";
+import { dependants, placeOf } from "./place.ts";
 import type { Reach } from "./reach.ts";
 import type { Registrations } from "./registrations.ts";
 import { type ContainerWatch, watchContainers } from "./watch-containers.ts";
@@ -62,6 +63,11 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     reach: reachOf(own),
   });
   const apply = (id: string): void => {
+    applyOne(id);
+    for (const other of dependants(id, watch.containers())) applyOne(other);
+    deps.onChange();
+  };
+  const applyOne = (id: string): void => {
     const tracked = watch.containers().get(id);
     const before = judged.get(id);
     if (tracked === undefined) {
@@ -70,18 +76,22 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     } else {
       const out = whyOut(tracked);
       const { facts } = tracked;
-      const verdict = facts === undefined ? NOTHING : containerOffers(facts, docker, deps.nerve().check, hostPolicy());
+      const place = facts && placeOf(facts, (other) => watch.containers().get(other));
+      const verdict =
+        facts === undefined || place === undefined
+          ? NOTHING
+          : containerOffers(facts, place, docker, deps.nerve().check, hostPolicy());
       judged.set(id, { tracked, out, verdict });
       // Labels of a container that does not run are no news yet.
-      if (out === undefined)
+      if (out === undefined && verdict.pending === undefined)
         tellNews(events, nameOf(tracked), before?.out === undefined ? before?.verdict : undefined, verdict);
       registrations.sync(id, out === undefined ? verdict.offers : []);
       registrations.kick(id);
     }
-    deps.onChange();
   };
   const applyAll = (): void => {
-    for (const id of [...watch.containers().keys()]) apply(id);
+    for (const id of [...watch.containers().keys()]) applyOne(id);
+    deps.onChange();
   };
   const refreshRoute = async (): Promise<void> => {
     if (!deps.shared || docker.advertise !== undefined) return;

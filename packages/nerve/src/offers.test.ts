@@ -22,7 +22,7 @@ function offers(labels: Record<string, string>, host = HOST, more: InspectJson =
     ...more,
     Config: { Image: "shop/web:1", Labels: labels, ExposedPorts: { "80/tcp": {} }, ...more.Config },
   });
-  return containerOffers(facts, dockerConfig.parse({}), DEFAULTS, host);
+  return containerOffers(facts, facts, dockerConfig.parse({}), DEFAULTS, host);
 }
 
 const WEB = { "smartstack.service": "web" };

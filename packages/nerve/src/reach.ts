@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
-import type { ContainerFacts, NetworkAttachment } from "./containers.ts";
+import type { NetworkAttachment } from "./containers.ts";
+import type { Place } from "./place.ts";
 
 /**
  * Which container networks nerve can open connections to. In a container: those it is attached to. On a host's network:
@@ -29,12 +30,12 @@ export function reaches(reach: Reach, network: NetworkAttachment): boolean {
 }
 
 /** The container's network by its name, by its compose name without the project, or by its id (12 digits at least). */
-export function matchNetwork(facts: ContainerFacts, wanted: string): NetworkAttachment | undefined {
-  const project = facts.labels["com.docker.compose.project"];
+export function matchNetwork(place: Place, wanted: string): NetworkAttachment | undefined {
+  const project = place.labels["com.docker.compose.project"];
   return (
-    facts.networks.find((network) => network.name === wanted) ??
-    facts.networks.find((network) => project !== undefined && network.name === `${project}_${wanted}`) ??
-    facts.networks.find((network) => wanted.length >= 12 && network.id.startsWith(wanted))
+    place.networks.find((network) => network.name === wanted) ??
+    place.networks.find((network) => project !== undefined && network.name === `${project}_${wanted}`) ??
+    place.networks.find((network) => wanted.length >= 12 && network.id.startsWith(wanted))
   );
 }
 

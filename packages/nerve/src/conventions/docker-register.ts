@@ -1,4 +1,4 @@
-import { imageName, portText } from "../containers.ts";
+import { imageName, portText, samePort } from "../containers.ts";
 import type { Convention } from "./convention.ts";
 
 /**
@@ -9,8 +9,8 @@ export const dockerRegister: Convention = {
   env: undefined,
   read({ ports, published, image }) {
     const [port] = ports;
-    const fits = ports.length === 1 && port?.protocol === "tcp" && published.length > 0;
-    if (port === undefined || !fits) return { keys: new Map(), warnings: [] };
+    const open = port?.protocol === "tcp" && published.some((binding) => samePort(binding, port));
+    if (port === undefined || ports.length > 1 || !open) return { keys: new Map(), warnings: [] };
     const name = imageName(image);
     if (name === undefined)
       return { keys: new Map(), nameless: `its image ${image} has no name: set smartstack.service`, warnings: [] };
