@@ -170,7 +170,7 @@ test("no engine at the start: says what to do, keeps what lies there, and picks 
   const container = docker.add({ labels: LABELS, port });
   await first.offered("web", 1);
   await first.stop("keep");
-  docker.faults.set("info", "reset");
+  docker.faults.set("events", "reset");
   const second = start({ store: first.store, docker: { node: first.nerve.node() as string } });
   const away = () => second.nerve.readiness().find((part) => part.part === "docker")?.reason ?? "";
   await until(() => /^docker: cannot reach /.test(away()), { what: "it says so" });
@@ -226,14 +226,14 @@ describe("leaving and changing", () => {
     await run.offered("own", 1);
     const written: string[] = [];
     run.store.subscribe({ changed: (changes) => written.push(...changes.keys()), away: () => undefined });
-    const { dockerConfig, nerveConfig } = await import("@smartstack/nerve");
-    const same = dockerConfig.parse({ host: docker.host });
-    run.nerve.reconfigure({ docker: same, nerve: nerveConfig.parse({ services: {} }) });
+    const { dockerConfig, dockerEngines, nerveConfig } = await import("@smartstack/nerve");
+    const same = dockerEngines(dockerConfig.parse({ host: docker.host }), {});
+    run.nerve.reconfigure({ engines: same, nerve: nerveConfig.parse({ services: {} }) });
     await run.offered("own", 0);
     expect(written.filter((path) => path.startsWith("web/"))).toEqual([]);
-    run.nerve.reconfigure({ docker: false, nerve: nerveConfig.parse({ services: {} }) });
+    run.nerve.reconfigure({ engines: [], nerve: nerveConfig.parse({ services: {} }) });
     await run.offered("web", 0);
-    run.nerve.reconfigure({ docker: same, nerve: nerveConfig.parse({ services: {} }) });
+    run.nerve.reconfigure({ engines: same, nerve: nerveConfig.parse({ services: {} }) });
     await run.offered("web", 1);
     expect(run.nerve.setState("web", "nobody", "draining")).toBe(false);
   });

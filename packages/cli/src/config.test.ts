@@ -19,7 +19,7 @@ describe("up", () => {
     const { value, warnings } = load("up", "");
     expect(warnings).toEqual([]);
     expect(value.registry).toEqual({ type: "memory" });
-    expect(value.nerve?.docker).toMatchObject({ host: "unix:///var/run/docker.sock" });
+    expect(value.nerve?.engines).toMatchObject([{ host: "unix:///var/run/docker.sock" }]);
     expect(value.synapse?.discover).toBeUndefined();
     expect(value.admin?.listen).toBe("127.0.0.1:3210");
   });
@@ -48,7 +48,7 @@ log: {format: json}`,
 
   it("can do without Docker and without an admin API", () => {
     const { value } = load("up", "docker: false\nadmin: off");
-    expect(value.nerve?.docker).toBe(false);
+    expect(value.nerve?.engines).toEqual([]);
     expect(value.admin).toBeUndefined();
   });
 
@@ -63,11 +63,11 @@ log: {format: json}`,
 describe("nerve", () => {
   it("leaves Docker off when the file has services and no docker key, as the originals' do", () => {
     const services = "registry: {type: etcd, hosts: [a:1]}\nservices: {web: {host: 127.0.0.1, port: 80}}";
-    expect(load("nerve", services).value.nerve?.docker).toBe(false);
-    expect(load("nerve", `${services}\ndocker: {}`).value.nerve?.docker).toMatchObject({ address: "auto" });
-    expect(load("nerve", "registry: {type: etcd, hosts: [a:1]}").value.nerve?.docker).toMatchObject({
-      address: "auto",
-    });
+    expect(load("nerve", services).value.nerve?.engines).toEqual([]);
+    expect(load("nerve", `${services}\ndocker: {}`).value.nerve?.engines).toMatchObject([{ address: "auto" }]);
+    expect(load("nerve", "registry: {type: etcd, hosts: [a:1]}").value.nerve?.engines).toMatchObject([
+      { address: "auto" },
+    ]);
     expect(load("nerve", services).value.admin?.listen).toBe("127.0.0.1:3211");
   });
 

@@ -6,6 +6,7 @@ import type { Reach } from "./reach.ts";
 const ON_HOST: Reach = { kind: "host", subnets: [{ address: "172.16.0.0", prefix: 12 }] };
 const DESKTOP: Reach = { kind: "host", subnets: [{ address: "192.168.65.0", prefix: 24 }] };
 const IN_CONTAINER: Reach = { kind: "container", networks: new Set(["back-id"]) };
+const REMOTE: Reach = { kind: "remote", host: "10.0.0.8" };
 const PORT = { port: 80, protocol: "tcp" } as const;
 
 const LOCAL: AddressPolicy = {
@@ -273,6 +274,34 @@ describe("a registry that other machines read", () => {
     ["container addresses without a network", {}, { mode: "container" }, /need docker.network/],
   ])("%s is refused", (_, shape, policy, reason) => {
     expect(choose(shape, { ...SHARED, ...policy })).toMatch(reason);
+  });
+});
+
+describe("an engine on another machine, whatever the registry", () => {
+  const on = (shape: Shape, policy: Partial<AddressPolicy> = {}) => [
+    choose(shape, { ...LOCAL, reach: REMOTE, ...policy }),
+    choose(shape, { ...SHARED, reach: REMOTE, ...policy }),
+  ];
+
+  test.each<[string, Shape, Partial<AddressPolicy>, string]>([
+    ["published: at the engine", { published: ["0.0.0.0:32768"] }, {}, "10.0.0.8:32768 probe 10.0.0.8:32768 published"],
+    ["or at docker.advertise", { published: ["0.0.0.0:1"] }, { advertise: "pub" }, "pub:1 probe pub:1 published"],
+    ["host network", { mode: "host" }, {}, "10.0.0.8:80 probe 10.0.0.8:80"],
+    [
+      "container addresses where asked for, though its networks look like this machine's",
+      { networks: { over: "172.17.0.2" } },
+      { mode: "container", network: "over" },
+      "172.17.0.2:80 probe none",
+    ],
+  ])("%s", (_, shape, policy, expected) => {
+    expect(on(shape, policy)).toEqual([expected, expected]);
+  });
+
+  test.each<[string, Shape, RegExp]>([
+    ["unpublished", {}, /is not published/],
+    ["published on its loopback", { published: ["127.0.0.1:1"] }, /published on 127.0.0.1 only/],
+  ])("%s is refused", (_, shape, reason) => {
+    for (const answer of on(shape)) expect(answer).toMatch(reason);
   });
 });
 

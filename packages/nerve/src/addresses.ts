@@ -40,7 +40,8 @@ export function chooseAddress(place: Place, port: PortKey, policy: AddressPolicy
   const { networkMode } = place;
   if (networkMode === "none") return { refused: "it has no network (network mode none)" };
   if (networkMode === "host") return onHostNetwork(port, policy);
-  const mode = policy.mode === "auto" ? (policy.shared ? "host" : "container") : policy.mode;
+  const elsewhere = policy.shared || policy.reach.kind === "remote";
+  const mode = policy.mode === "auto" ? (elsewhere ? "host" : "container") : policy.mode;
   return mode === "host" ? publishedAddress(place, port, policy) : containerAddress(place, port, policy);
 }
 
@@ -62,6 +63,7 @@ type HostChoice = { readonly host: string; readonly reason: string } | { readonl
 /** How other machines reach this host. */
 function advertised(policy: AddressPolicy): HostChoice {
   if (policy.advertise !== undefined) return { host: policy.advertise, reason: "docker.advertise" };
+  if (policy.reach.kind === "remote") return engineAddress(policy.reach.host);
   if (policy.reach.kind === "container") return { refused: "nerve runs in a container: set docker.advertise" };
   const source = policy.sourceAddress;
   if (source === undefined)
@@ -74,8 +76,13 @@ function advertised(policy: AddressPolicy): HostChoice {
 /** How this machine reaches itself, for registries that only it reads. */
 function localHost(policy: AddressPolicy, ipv6 = false): HostChoice {
   if (policy.advertise !== undefined) return { host: policy.advertise, reason: "docker.advertise" };
+  if (policy.reach.kind === "remote") return engineAddress(policy.reach.host);
   if (policy.reach.kind === "container") return { refused: "nerve runs in a container: set docker.advertise" };
   return { host: ipv6 ? "::1" : "127.0.0.1", reason: "the registry is read on this machine only" };
+}
+
+function engineAddress(host: string): HostChoice {
+  return { host, reason: "the address of its engine" };
 }
 
 function publishedAddress(place: Place, port: PortKey, policy: AddressPolicy): AddressChoice {
@@ -108,7 +115,7 @@ function bindingHost(binding: PublishedPort, policy: AddressPolicy): HostChoice 
   const ipv6 = hostIp.includes(":");
   const where = `port ${portText(binding)} is published on ${hostIp}`;
   if (!isWildcard(hostIp)) {
-    if (policy.shared && isLoopback(hostIp) && !isLoopback(policy.advertise ?? ""))
+    if ((policy.shared || policy.reach.kind === "remote") && isLoopback(hostIp) && !isLoopback(policy.advertise ?? ""))
       return { refused: `${where} only: other machines cannot reach it` };
     return { host: hostIp, reason: `bound to ${hostIp}` };
   }

@@ -1,6 +1,7 @@
 import { loadConfig } from "@smartstack/core";
 import { describe, expect, test } from "vitest";
-import { dockerConfig, nerveConfig } from "./config.ts";
+import { nerveConfig } from "./config.ts";
+import { dockerConfig } from "./docker-config.ts";
 
 const nerve = (text: string) => loadConfig({ file: "nerve.yaml", text, env: {} }, nerveConfig);
 const docker = (text: string) => loadConfig({ file: "docker.yaml", text, env: {} }, dockerConfig);
@@ -12,7 +13,6 @@ test("everything has a default", () => {
     reconcile: 30_000,
   });
   expect(docker("{}").value).toEqual({
-    host: "unix:///var/run/docker.sock",
     address: "auto",
     filter: {},
     conventions: [],

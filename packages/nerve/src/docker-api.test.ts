@@ -38,7 +38,7 @@ test("a line that is no JSON is none of ours", () => {
 });
 
 test("no engine: says which socket was tried and what to do", async () => {
-  const api = await dockerApi("unix:///no/such/docker.sock", systemClock, new AbortController().signal);
+  const api = await dockerApi({ host: "unix:///no/such/docker.sock" }, systemClock, new AbortController().signal);
   await expect(api.info()).rejects.toMatchObject({
     code: "DOCKER_UNREACHABLE",
     retry: "after-backoff",

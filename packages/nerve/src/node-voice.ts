@@ -23,6 +23,8 @@ export interface VoiceDeps {
 /** What this node says in the registry: nothing until its name is known, then the registrations that are up. */
 export interface NodeVoice {
   begin(node: string): void;
+  /** Why it cannot begin yet. */
+  wait(reason: string): void;
   node(): string | undefined;
   wake(): void;
   entries(): ReadonlyMap<string, Instance>;
@@ -31,13 +33,12 @@ export interface NodeVoice {
   stop: Announcer["stop"];
 }
 
-const NAMELESS: Readiness = { part: "announce", ready: false, reason: "waits for Docker to tell the node's name" };
-
 export function nodeVoice(deps: VoiceDeps): NodeVoice {
   const { table, states, clock } = deps;
   const boot = bootNonce(deps.random);
   let node: string | undefined;
   let announcer: Announcer | undefined;
+  let waiting = "waits for Docker to tell the node's name";
 
   const entries = (): ReadonlyMap<string, Instance> => announcer?.entries() ?? new Map();
   const facts = (): EntryFacts => ({ entries: entries(), registrations: table.all(), source: deps.source() });
@@ -63,11 +64,14 @@ export function nodeVoice(deps: VoiceDeps): NodeVoice {
         adopt: states.adopt,
       });
     },
+    wait(reason) {
+      waiting = reason;
+    },
     node: () => node,
     wake: () => announcer?.wake(),
     entries,
     facts,
-    readiness: () => announcer?.readiness() ?? NAMELESS,
+    readiness: () => announcer?.readiness() ?? { part: "announce", ready: false, reason: waiting },
     stop: async (mode, drops) => announcer?.stop(mode, drops),
   };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { dockerConfig, nerveConfig } from "./config.ts";
+import { nerveConfig } from "./config.ts";
 import { containerFacts, type InspectJson } from "./containers.ts";
+import { dockerConfig } from "./docker-config.ts";
 import { configOffers, containerOffers, type HostPolicy } from "./offers.ts";
 
 const HOST: HostPolicy = {

@@ -1,8 +1,9 @@
 import { containerInstanceId, describeError, encodeInstance, type Instance, nodeInstanceId } from "@smartstack/core";
 import { type AddressChoice, type AddressPolicy, chooseAddress } from "./addresses.ts";
 import { CHECKS, type CheckSpec } from "./checks/index.ts";
-import type { CheckDefaults, ConfigService, DockerConfig, NerveConfig } from "./config.ts";
+import type { CheckDefaults, ConfigService, NerveConfig } from "./config.ts";
 import type { ContainerFacts } from "./containers.ts";
+import type { DockerConfig } from "./docker-config.ts";
 import { type LabelledService, readLabels } from "./labels.ts";
 import type { NoPlace, Place } from "./place.ts";
 
@@ -32,7 +33,7 @@ export type HostPolicy = Omit<AddressPolicy, "mode" | "network">;
 export function containerOffers(
   facts: ContainerFacts,
   place: Place | NoPlace,
-  docker: DockerConfig,
+  docker: Omit<DockerConfig, "host">,
   defaults: CheckDefaults,
   host: HostPolicy,
 ): OffersVerdict {
@@ -58,7 +59,7 @@ function offerOf(
   facts: ContainerFacts,
   place: Place,
   labelled: LabelledService,
-  docker: DockerConfig,
+  docker: Omit<DockerConfig, "host">,
   defaults: CheckDefaults,
   host: HostPolicy,
 ): Offer | { readonly refused: string } {

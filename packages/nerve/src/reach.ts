@@ -5,11 +5,13 @@ import type { Place } from "./place.ts";
 /**
  * Which container networks nerve can open connections to. In a container: those it is attached to. On a host's network:
  * those the host has a route to, which are all bridges, `internal` ones too, but neither overlays nor what a Docker
- * Desktop or rootless engine keeps in a place of its own.
+ * Desktop or rootless engine keeps in a place of its own. Of an engine on another machine: none, though its networks may
+ * have the same addresses as this machine's.
  */
 export type Reach =
   | { readonly kind: "host"; readonly subnets: readonly Subnet[] }
-  | { readonly kind: "container"; readonly networks: ReadonlySet<string> };
+  | { readonly kind: "container"; readonly networks: ReadonlySet<string> }
+  | { readonly kind: "remote"; readonly host: string };
 
 export interface Subnet {
   readonly address: string;
@@ -19,6 +21,7 @@ export interface Subnet {
 /** Whether nerve can reach that network. Pure. */
 export function reaches(reach: Reach, network: NetworkAttachment): boolean {
   if (reach.kind === "container") return reach.networks.has(network.id);
+  if (reach.kind === "remote") return false;
   const address = network.ip ?? network.ip6;
   if (address === undefined) return false;
   const type = isIP(address) === 6 ? "ipv6" : "ipv4";

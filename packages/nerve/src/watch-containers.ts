@@ -8,12 +8,12 @@ import {
   sleep,
   type Transition,
 } from "@smartstack/core";
-import type { DockerConfig } from "./config.ts";
 import { type ContainerPicture, containerPicture, type Lens } from "./container-picture.ts";
 import type { Tracked } from "./container-table.ts";
 import { type ContainerFacts, containerFacts } from "./containers.ts";
 import { envFilter } from "./conventions/index.ts";
 import type { DockerApi, EngineInfo } from "./docker-api.ts";
+import type { DockerConfig } from "./docker-config.ts";
 
 const PING_MS = 10_000;
 
@@ -26,8 +26,8 @@ export interface WatchDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: EventBus;
-  /** The engine answered: who it is, and the container nerve runs in, if it is one of this engine's. Called again after each reconnect. */
-  readonly onEngine: (info: EngineInfo, own: ContainerFacts | undefined) => void;
+  /** The engine answered: who it is, unless the configuration names the node, and the container nerve runs in, if it is one of this engine's. Called again after each reconnect. */
+  readonly onEngine: (info: EngineInfo | undefined, own: ContainerFacts | undefined) => void;
   readonly onChange: (id: string) => void;
   /** After each list that was read whole. */
   readonly onListed: () => void;
@@ -93,7 +93,8 @@ async function watchOnce(
 ): Promise<void> {
   const { clock, config } = deps;
   const api = await deps.openApi(signal);
-  const info = await api.info();
+  // Who it is says only what the node is called, and a socket proxy need not allow the question.
+  const info = config.node === undefined ? await api.info() : undefined;
   const own = await findOwn(api, deps.ownHints);
   const lens: Lens = { api, labels: labelFilters(config, own), keepsEnv: envFilter(config.conventions) };
   if (signal.aborted) return;
