@@ -16,6 +16,7 @@ export interface DoubledContainer {
   readonly port: number;
   /** As `NAME=value`. */
   readonly env: readonly string[];
+  readonly networkMode: string;
   running: boolean;
 }
 
@@ -36,7 +37,9 @@ export interface DockerDouble {
   readonly faults: Map<Call, Fault>;
   /** Inspects of this container fail with 500. */
   readonly broken: Set<string>;
-  add(container: Pick<DoubledContainer, "labels" | "port"> & { readonly env?: readonly string[] }): DoubledContainer;
+  add(
+    container: Pick<DoubledContainer, "labels" | "port"> & Partial<Pick<DoubledContainer, "env" | "networkMode">>,
+  ): DoubledContainer;
   /** Changes the container; the event is sent unless events are muted. */
   stop(id: string): void;
   remove(id: string): void;
@@ -108,10 +111,10 @@ export async function startDockerDouble(options: DoubleOptions = {}): Promise<Do
     requests,
     faults,
     broken,
-    add({ labels, port, env = [] }) {
+    add({ labels, port, env = [], networkMode = "net" }) {
       const digits = Buffer.from(engineId).toString("hex").slice(0, 4);
       const id = `${digits}${String(next++).padStart(8, "0")}`.padEnd(64, "c");
-      const container = { id, labels, port, env, running: true };
+      const container = { id, labels, port, env, networkMode, running: true };
       containers.set(container.id, container);
       event("start", container.id);
       return container;
@@ -198,13 +201,13 @@ function summary({ id, labels, running }: DoubledContainer): unknown {
   };
 }
 
-function inspection({ id, labels, port, env, running }: DoubledContainer): unknown {
+function inspection({ id, labels, port, env, networkMode, running }: DoubledContainer): unknown {
   return {
     Id: id,
     Name: `/name-${id.slice(0, 12)}`,
     State: { Status: running ? "running" : "exited", Running: running, StartedAt: "2026-01-01T00:00:00Z" },
     Config: { Image: "double", Labels: labels, Env: env, ExposedPorts: { [`${port}/tcp`]: {} } },
-    HostConfig: { NetworkMode: "net" },
+    HostConfig: { NetworkMode: networkMode },
     NetworkSettings: { Networks: networks(running) },
   };
 }

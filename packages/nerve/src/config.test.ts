@@ -8,6 +8,7 @@ const docker = (text: string) => loadConfig({ file: "docker.yaml", text, env: {}
 
 test("everything has a default", () => {
   expect(nerve("{}").value).toEqual({
+    on_all_down: "withdraw",
     services: {},
     check: { interval: 2_000, timeout: 1_000, rise: 1, fall: 2 },
     reconcile: 30_000,
@@ -52,6 +53,7 @@ describe("wrong values say what was expected", () => {
     ["services: {web: {host: a, port: 1, checks: [{type: http, uri: health}]}}", /begins with \//],
     ["check: {interval: 1ms}", /from 50ms/],
     ["on_stop: maybe", /on_stop/],
+    ["on_all_down: kep", /did you mean keep/],
     ["reconcile: 10ms", /from 1s/],
   ])("%s", (text, reason) => {
     expect(() => nerve(text)).toThrow(reason);

@@ -68,6 +68,8 @@ export const nerveConfig = z.strictObject({
   instance_id: nonEmpty.max(255).optional(),
   /** What stopping does to our entries; default: keep Docker's for one ttl, withdraw those of `services`. */
   on_stop: z.enum(["keep", "withdraw"]).optional(),
+  /** What happens when all instances of a service on this node fail their checks: keep announces the last ones on. */
+  on_all_down: z.enum(["keep", "withdraw"]).default("withdraw"),
   services: z.record(serviceName, configService).default({}),
   check: z
     .strictObject({

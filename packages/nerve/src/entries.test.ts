@@ -40,6 +40,7 @@ function facts({ entry = ENTRY, health, tracked, listed = true, docker = true, p
     health,
     reason: `check says ${health}`,
     sinceMs: 0,
+    fellMs: undefined,
   };
   const verdict = { offers: [], refusals: [], warnings: [], ...(pending && { pending }) };
   const judged = new Map<string, Judged>(whole && [[whole.id, { tracked: whole, out: undefined, verdict }]]);

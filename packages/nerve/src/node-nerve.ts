@@ -46,7 +46,7 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
     engineHealth: (id) => source?.judged().get(id)?.tracked.facts?.health,
     onChange: () => voice.wake(),
   });
-  const voice = nodeVoice({ ...deps, table, states, source: () => source, name: () => nerve.instance_id });
+  const voice = nodeVoice({ ...deps, table, states, source: () => source, config: () => nerve });
 
   const announceAs = (node: string): void => {
     if (!running || voice.node() !== undefined) return;
@@ -89,7 +89,7 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
       openSource();
     },
     node: () => voice.node(),
-    containers: () => allStatus(source?.judged(), voice.facts(), states.peek),
+    containers: () => allStatus(source?.judged(), { facts: voice.facts(), held: voice.held(), state: states.peek }),
     readiness: () => [...(source === undefined ? [] : [source.readiness()]), voice.readiness()],
     setState(service, id, state, forMs) {
       const key = entryKey(service, id);
