@@ -147,6 +147,12 @@ describe("a registry that only this machine reads", () => {
       "127.0.0.5:8081 probe 172.17.0.2:80",
     ],
     [
+      "a single address before the loopback",
+      { published: ["127.0.0.5:1", "192.168.0.9:2"] },
+      { mode: "host" },
+      "192.168.0.9:2 probe 172.17.0.2:80",
+    ],
+    [
       "host addresses when asked for",
       { published: ["0.0.0.0:32768"] },
       { mode: "host" },

@@ -133,6 +133,7 @@ describe("docker-register", () => {
     ["no port", { ports: [] }, []],
   ])("%s", (_, shape, expected) => {
     expect(names(shape, "docker-register")).toEqual(expected);
+    expect(read(shape, "docker-register").refusals).toEqual([]);
   });
 
   test("the container's port is the listen port", () => {
