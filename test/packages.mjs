@@ -13,6 +13,7 @@ export const PACKAGES = [
   { name: "docker-compose", files: ["/usr/bin/docker-compose"] },
   { name: "busybox-static", files: ["/bin/busybox"] },
   { name: "iptables", files: ["/usr/sbin/iptables"] },
+  { name: "openssl", files: ["/usr/bin/openssl"] },
   { name: "iproute2", files: ["/usr/bin/ip"] },
   { name: "procps", files: ["/usr/bin/ps"] },
 ];

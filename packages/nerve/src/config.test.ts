@@ -1,18 +1,19 @@
 import { loadConfig } from "@smartstack/core";
 import { describe, expect, test } from "vitest";
-import { dockerConfig, nerveConfig } from "./config.ts";
+import { nerveConfig } from "./config.ts";
+import { dockerConfig } from "./docker-config.ts";
 
 const nerve = (text: string) => loadConfig({ file: "nerve.yaml", text, env: {} }, nerveConfig);
 const docker = (text: string) => loadConfig({ file: "docker.yaml", text, env: {} }, dockerConfig);
 
 test("everything has a default", () => {
   expect(nerve("{}").value).toEqual({
+    on_all_down: "withdraw",
     services: {},
     check: { interval: 2_000, timeout: 1_000, rise: 1, fall: 2 },
     reconcile: 30_000,
   });
   expect(docker("{}").value).toEqual({
-    host: "unix:///var/run/docker.sock",
     address: "auto",
     filter: {},
     conventions: [],
@@ -52,6 +53,7 @@ describe("wrong values say what was expected", () => {
     ["services: {web: {host: a, port: 1, checks: [{type: http, uri: health}]}}", /begins with \//],
     ["check: {interval: 1ms}", /from 50ms/],
     ["on_stop: maybe", /on_stop/],
+    ["on_all_down: kep", /did you mean keep/],
     ["reconcile: 10ms", /from 1s/],
   ])("%s", (text, reason) => {
     expect(() => nerve(text)).toThrow(reason);
@@ -61,8 +63,7 @@ describe("wrong values say what was expected", () => {
     ["host: /var/run/docker.sock", /expected unix:\/\/\//],
     ["node: a/b", /node name/],
     ["advertise: 10.0.0.1:80", /without a port/],
-    ["conventions: [registrator]", /registrator is not supported yet; supported: compose/],
-    ["conventions: [consul]", /conventions/],
+    ["conventions: [registrater]", /expected one of compose, docker-register.*did you mean registrator/],
     ["filter: {project: other}", /own/],
   ])("%s", (text, reason) => {
     expect(() => docker(text)).toThrow(reason);

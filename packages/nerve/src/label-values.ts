@@ -1,8 +1,8 @@
-import { durationMs, formatDuration } from "@smartstack/core";
+import { durationMs, formatDuration, serviceNameProblem } from "@smartstack/core";
 import type { CheckType } from "./checks/index.ts";
 import { type PortKey, parsePortKey } from "./containers.ts";
 
-/** A label's value did not make sense; the message says what was expected, without naming the label. */
+/** A label's value did not make sense; the message says what was expected, and names neither label nor value. */
 export class LabelProblem extends Error {}
 
 /** What `smartstack.check` may say: only port and path come from a label, never a host. */
@@ -19,6 +19,14 @@ export function booleanValue(value: string): boolean {
   const lower = value.toLowerCase();
   if (!TRUE.includes(lower) && !FALSE.includes(lower)) throw new LabelProblem("expected true or false");
   return TRUE.includes(lower);
+}
+
+export function serviceValue(value: string): string {
+  if (serviceNameProblem(value) !== undefined)
+    throw new LabelProblem(
+      'expected a service name: 1–128 letters, digits, ".", "_" or "-", beginning and ending with a letter or digit',
+    );
+  return value;
 }
 
 export function portValue(value: string): PortKey {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { dockerConfig, nerveConfig } from "./config.ts";
+import { nerveConfig } from "./config.ts";
 import { containerFacts, type InspectJson } from "./containers.ts";
+import { dockerConfig } from "./docker-config.ts";
 import { configOffers, containerOffers, type HostPolicy } from "./offers.ts";
 
 const HOST: HostPolicy = {
@@ -22,7 +23,7 @@ function offers(labels: Record<string, string>, host = HOST, more: InspectJson =
     ...more,
     Config: { Image: "shop/web:1", Labels: labels, ExposedPorts: { "80/tcp": {} }, ...more.Config },
   });
-  return containerOffers(facts, dockerConfig.parse({}), DEFAULTS, host);
+  return containerOffers(facts, facts, dockerConfig.parse({}), DEFAULTS, host);
 }
 
 const WEB = { "smartstack.service": "web" };

@@ -1,9 +1,11 @@
 import { containerInstanceId, describeError, encodeInstance, type Instance, nodeInstanceId } from "@smartstack/core";
 import { type AddressChoice, type AddressPolicy, chooseAddress } from "./addresses.ts";
 import { CHECKS, type CheckSpec } from "./checks/index.ts";
-import type { CheckDefaults, ConfigService, DockerConfig, NerveConfig } from "./config.ts";
+import type { CheckDefaults, ConfigService, NerveConfig } from "./config.ts";
 import type { ContainerFacts } from "./containers.ts";
+import type { DockerConfig } from "./docker-config.ts";
 import { type LabelledService, readLabels } from "./labels.ts";
+import type { NoPlace, Place } from "./place.ts";
 
 /** One instance that should be announced as long as its checks pass. */
 export interface Offer {
@@ -21,46 +23,48 @@ export interface OffersVerdict {
   readonly warnings: readonly string[];
   /** Set when it asks for nothing. */
   readonly ignored?: string;
+  /** What it offers depends on what is not inspected yet: no verdict on what lies in the registry. */
+  readonly pending?: true;
 }
 
 export type HostPolicy = Omit<AddressPolicy, "mode" | "network">;
 
-/** What a container offers, from its facts alone. Pure. */
+/** What a container offers at its place. Pure. */
 export function containerOffers(
   facts: ContainerFacts,
-  docker: DockerConfig,
+  place: Place | NoPlace,
+  docker: Omit<DockerConfig, "host">,
   defaults: CheckDefaults,
   host: HostPolicy,
 ): OffersVerdict {
-  const verdict = readLabels({
-    labels: facts.labels,
-    ports: facts.ports,
-    image: facts.image,
-    compose: docker.conventions.includes("compose"),
+  const verdict = readLabels(facts, {
+    conventions: docker.conventions,
     exposeByDefault: docker.expose_by_default,
   });
   const offers: Offer[] = [];
   const refusals = [...verdict.refusals];
   for (const labelled of verdict.services) {
-    const offer = offerOf(facts, labelled, docker, defaults, host);
+    const offer = "refused" in place ? place : offerOf(facts, place, labelled, docker, defaults, host);
     if ("refused" in offer) refusals.push(`${labelled.service}: ${offer.refused}`);
     else if (offers.some((other) => other.service === offer.service && other.id === offer.id))
       refusals.push(`${labelled.service}: port ${labelled.port.port} is named twice`);
     else offers.push(offer);
   }
   const { warnings, ignored } = verdict;
-  return { offers, refusals, warnings, ...(ignored === undefined ? {} : { ignored }) };
+  const pending = "pending" in place ? { pending: true as const } : {};
+  return { offers, refusals, warnings, ...pending, ...(ignored === undefined ? {} : { ignored }) };
 }
 
 function offerOf(
   facts: ContainerFacts,
+  place: Place,
   labelled: LabelledService,
-  docker: DockerConfig,
+  docker: Omit<DockerConfig, "host">,
   defaults: CheckDefaults,
   host: HostPolicy,
 ): Offer | { readonly refused: string } {
   const { port } = labelled;
-  const choice = chooseAddress(facts, port, {
+  const choice = chooseAddress(place, port, {
     ...host,
     mode: labelled.address ?? docker.address,
     network: labelled.network ?? docker.network,
