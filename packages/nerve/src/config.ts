@@ -1,15 +1,10 @@
-import { isIPv6 } from "node:net";
 import { duration, nodeNameProblem, port, serviceNameProblem } from "@smartstack/core";
 import { z } from "zod";
-import { CONFIG_CHECKS } from "./checks/index.ts";
+import { checkInterval, checkTimeout, configCheck, damping, threshold } from "./config-check.ts";
+import { configPort, hostOnly, nonEmpty } from "./config-values.ts";
 
 const CONVENTIONS = ["registrator", "nginx-proxy", "compose", "docker-register"] as const;
 const CONVENTIONS_READY: readonly string[] = ["compose"];
-
-const nonEmpty = z.string().min(1);
-const checkInterval = duration({ minMs: 50 });
-const checkTimeout = duration({ minMs: 10, maxMs: 60_000 });
-const threshold = z.int().min(1).max(100);
 
 const nodeName = nonEmpty.superRefine((value, context) => {
   const problem = nodeNameProblem(value);
@@ -18,11 +13,6 @@ const nodeName = nonEmpty.superRefine((value, context) => {
 
 const engineHost = nonEmpty.refine((value) => /^(unix:\/\/\/.+|tcp:\/\/[^/]+)$/.test(value), {
   message: "expected unix:///path/to/docker.sock or tcp://host:port",
-});
-
-// host:port pairs would be taken for host names by every reader of the registry.
-const hostOnly = nonEmpty.refine((value) => value.length <= 255 && (isIPv6(value) || /^[A-Za-z0-9_.-]+$/.test(value)), {
-  message: "expected a host name or an IP address, without a port",
 });
 
 const convention = z.enum(CONVENTIONS).refine((value) => CONVENTIONS_READY.includes(value), {
@@ -51,33 +41,6 @@ export const dockerConfig = z.strictObject({
 });
 
 export type DockerConfig = z.output<typeof dockerConfig>;
-
-// The originals' configs quote ports as often as not.
-const configPort = z.union([
-  port,
-  z
-    .string()
-    .regex(/^\d{1,5}$/)
-    .transform(Number)
-    .pipe(port),
-]);
-
-const httpPath = z.string().regex(/^\/[\x21-\x7e]*$/, "expected a path that begins with /, without spaces");
-
-const configCheck = z.strictObject({
-  type: z.enum(CONFIG_CHECKS),
-  name: nonEmpty.optional(),
-  host: hostOnly.optional(),
-  port: configPort.optional(),
-  /** For http; `path` is the same. */
-  uri: httpPath.optional(),
-  path: httpPath.optional(),
-  /** For http: the body must contain it. */
-  expect: z.string().optional(),
-  timeout: checkTimeout.optional(),
-  rise: threshold.optional(),
-  fall: threshold.optional(),
-});
 
 const configService = z.strictObject({
   host: hostOnly,
@@ -111,6 +74,7 @@ export const nerveConfig = z.strictObject({
       timeout: checkTimeout.default(1_000),
       rise: threshold.default(1),
       fall: threshold.default(2),
+      damping: damping.optional(),
     })
     .prefault({}),
   /** How often everything is compared with the engine's list, whatever the events said. */

@@ -61,6 +61,7 @@ function configStatus(registration: Registration, context: StatusContext): Conta
 
 function registrationStatus(registration: Registration, context: StatusContext): RegistrationStatus {
   const { offer, key, health, reason, sinceMs } = registration;
+  const output = lastOutput(registration);
   const announced = context.facts.entries.has(key);
   return {
     service: offer.service,
@@ -72,6 +73,13 @@ function registrationStatus(registration: Registration, context: StatusContext):
     state: context.state(key),
     announced,
     reason: health === "up" && !announced ? `${reason}; waits for the registry` : reason,
+    ...(output === undefined ? {} : { output }),
     sinceMs,
   };
+}
+
+/** Of several checks, that of one which keeps it from being up. */
+function lastOutput({ probers }: Registration): string | undefined {
+  const outputs = probers.map((prober) => prober.health()).filter(({ output }) => output !== undefined);
+  return (outputs.find(({ state }) => state !== "up") ?? outputs[0])?.output;
 }

@@ -7,7 +7,7 @@ export class LabelProblem extends Error {}
 
 /** What `smartstack.check` may say: only port and path come from a label, never a host. */
 export interface LabelCheck {
-  readonly type: Exclude<CheckType, "noop">;
+  readonly type: Extract<CheckType, "docker" | "http" | "none" | "tcp">;
   readonly port: number | undefined;
   readonly path: string | undefined;
 }
