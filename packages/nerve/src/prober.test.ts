@@ -127,14 +127,15 @@ describe("many checks", () => {
 
   test("the rate is fixed: what a probe takes is not added to the period", async () => {
     const clock = fakeClock();
-    const { seen } = run({ type: "exec", options: { command: ["/bin/true"] }, intervalMs: 1_000 }, undefined, clock);
-    const startedMs = clock.monotonic();
-    for (let count = 1; count <= 5; count++) {
-      // However long the command takes on the machine's clock, by this one it takes no time: the next is due on the second.
-      await until(() => seen.length >= count, { what: `probe ${count}` });
-      expect(clock.monotonic() - startedMs).toBe((count - 1) * 1_000);
-      await clock.advance(1_000);
+    const { port, count } = await countingServer();
+    // Behind a published port a probe takes 50 ms of the clock.
+    run({ type: "tcp", port, published: true, intervalMs: 100 }, undefined, clock);
+    for (let probes = 1; probes <= 5; probes++) {
+      await until(() => count() === probes, { what: `probe ${probes} at ${clock.monotonic()} ms` });
+      await until(() => clock.pending() === 3, { what: "the period, the timeout and the 50 ms run" });
+      await clock.advance(100);
     }
+    expect(clock.monotonic()).toBe(500);
   });
 
   test("they do not stay in step", () => {

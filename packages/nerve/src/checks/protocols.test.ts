@@ -141,3 +141,10 @@ test("rabbitmq of another version of the protocol is down", async () => {
     reason: "the server speaks another version of AMQP",
   });
 });
+
+test("rabbitmq that announces more than any answer has is not waited for", async () => {
+  expect(await against("rabbitmq", answers([1, 0, 0, 0x7f, 0xff, 0xff, 0xff]))).toEqual({
+    passed: false,
+    reason: "it announced an answer of 2147483648 bytes: another protocol?",
+  });
+});
