@@ -97,6 +97,8 @@ describe("a check's own keys", () => {
     const { value, warnings } = check("{type: tcp, uri: /health}");
     expect(warnings).toEqual([expect.stringMatching(/unknown key uri in services.web.checks.0/)]);
     expect(value.services.web?.checks[0]).toEqual({ type: "tcp", options: {} });
+    expect(check("{type: grpc, password: x}").warnings[0]).not.toMatch(/did you mean/);
+    expect(check("{type: redis, pasword: x}").warnings[0]).toMatch(/did you mean password/);
   });
 });
 

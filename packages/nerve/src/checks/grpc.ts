@@ -50,7 +50,9 @@ interface Answer {
 
 function call(session: ClientHttp2Session, { options, timeoutMs }: ProbeRequest<GrpcOptions>): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    session.on("error", reject);
+    // A stream that goes down with its connection says no more than that; its cause says why.
+    const fail = (error: Error): void => reject(error.cause instanceof Error ? error.cause : error);
+    session.on("error", fail);
     session.on("close", () => reject(new Error("it closed the connection without an answer")));
     const stream = session.request({
       ":method": "POST",
@@ -60,9 +62,9 @@ function call(session: ClientHttp2Session, { options, timeoutMs }: ProbeRequest<
       "grpc-timeout": `${Math.ceil(timeoutMs)}m`,
       "user-agent": "smartstack-nerve",
     });
-    stream.on("error", reject);
+    stream.on("error", fail);
     stream.end(question(options.service));
-    collect(stream).then(resolve, reject);
+    collect(stream).then(resolve, fail);
   });
 }
 
