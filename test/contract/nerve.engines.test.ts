@@ -16,7 +16,7 @@ let doubles: DockerDouble[];
 let runs: NerveRun[];
 
 beforeAll(async () => {
-  certificates = await makeCertificates();
+  certificates = await makeCertificates("IP:127.0.0.1");
 });
 afterAll(() => certificates.remove());
 beforeEach(() => {

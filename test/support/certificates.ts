@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 export interface Certificates {
-  /** Files of an authority, and of a server for 127.0.0.1 and a client that it vouches for. */
+  /** Files of an authority, and of a server and a client that it vouches for. */
   readonly ca: string;
   readonly server: { readonly cert: string; readonly key: string };
   readonly client: { readonly cert: string; readonly key: string };
@@ -16,8 +16,8 @@ export interface Certificates {
   remove(): void;
 }
 
-/** Made anew for each use, by openssl. */
-export async function makeCertificates(): Promise<Certificates> {
+/** Made anew for each use, by openssl; the server's is for `host`. */
+export async function makeCertificates(host: `IP:${string}` | `DNS:${string}`): Promise<Certificates> {
   const folder = mkdtempSync(path.join(tmpdir(), "certificates-"));
   const file = (name: string): string => path.join(folder, name);
   const openssl = (...words: string[]): Promise<unknown> => run("openssl", words, { cwd: folder, timeout: 20_000 });
@@ -48,7 +48,7 @@ export async function makeCertificates(): Promise<Certificates> {
   try {
     await authority("ca");
     await authority("stranger");
-    const server = await signed("server", "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth\n");
+    const server = await signed("server", `subjectAltName=${host}\nextendedKeyUsage=serverAuth\n`);
     const client = await signed("client", "extendedKeyUsage=clientAuth\n");
     const remove = (): void => rmSync(folder, { recursive: true, force: true });
     return { ca: file("ca.pem"), server, client, stranger: file("stranger.pem"), remove };

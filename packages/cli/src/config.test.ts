@@ -29,7 +29,13 @@ describe("up", () => {
       "up",
       `
 docker: {advertise: 10.0.0.7, filter: {label: com.docker.compose.project=shop}}
-nerve: {on_stop: withdraw}
+nerve:
+  on_stop: withdraw
+  services:
+    db:
+      host: 10.0.0.9
+      port: 80
+      checks: [{type: redis, password: s3cret-redis}, {type: http, headers: {Authorization: Basic s3cret-http}}]
 synapse:
   discover: off
   listen_ports: 1024-65535

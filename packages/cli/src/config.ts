@@ -139,7 +139,9 @@ export function guessRole(source: ConfigSource): Role {
 export function maskedConfig(config: StackConfig): unknown {
   return JSON.parse(
     JSON.stringify(config, (key, value: unknown) =>
-      typeof value === "string" && /token|password|secret/.test(key) && !key.endsWith("_file") ? "•••" : value,
+      typeof value === "string" && /token|password|secret|authorization|cookie/i.test(key) && !key.endsWith("_file")
+        ? "•••"
+        : value,
     ),
   );
 }

@@ -7,13 +7,13 @@ const CHECK: CheckSpec = {
   type: "tcp",
   host: "h",
   port: 1,
-  path: "/",
-  expect: undefined,
+  options: {},
   published: false,
   intervalMs: 2_000,
   timeoutMs: 1_000,
   rise: 1,
   fall: 2,
+  damping: undefined,
 };
 
 /** `web:down@1000`: of service web, down since then; without `@` it never was up. */

@@ -35,12 +35,71 @@ services:
     checks:
       - {type: http, uri: /health, timeout: 0.2, rise: 3, fall: 2, expect: ok}
       - {type: noop}
+      - {type: rabbitmq, username: nerve, password: secret}
+      - {type: http, port: "8443", ssl: true, read_timeout: 1, open_timeout: 0.2, ssl_timeout: 0.2, headers: {Host: a.b}}
 `);
   expect(warnings).toEqual([]);
   expect(value.services.web).toMatchObject({
     port: 3000,
     check_interval: 500,
-    checks: [{ type: "http", uri: "/health", timeout: 200, rise: 3 }, { type: "noop" }],
+    checks: [
+      { type: "http", timeout: 200, rise: 3, options: { uri: "/health", expect: "ok" } },
+      { type: "noop", options: {} },
+      { type: "rabbitmq", options: { username: "nerve", password: "secret", vhost: "/" } },
+      { type: "http", port: 8443, options: { ssl: true, read_timeout: 1_000, headers: { Host: "a.b" } } },
+    ],
+  });
+});
+
+describe("a check's own keys", () => {
+  const check = (text: string) => nerve(`services: {web: {host: a, port: 1, checks: [${text}]}}`);
+
+  test.each([
+    ["{type: http, status: 200}", { status: [[200, 200]] }],
+    ["{type: http, status: 200-299}", { status: [[200, 299]] }],
+    [
+      "{type: http, status: [200, 301-302]}",
+      {
+        status: [
+          [200, 200],
+          [301, 302],
+        ],
+      },
+    ],
+    ["{type: http, headers: {X-One: 1, X-Two: yes}}", { headers: { "X-One": "1", "X-Two": "yes" } }],
+    ["{type: exec, command: [/bin/true, -v, on]}", { command: ["/bin/true", "-v", "on"] }],
+    ["{type: redis, password_file: /run/secrets/redis}", { password_file: "/run/secrets/redis" }],
+    ["{type: grpc, service: a.B, tls: true}", { service: "a.B", tls: true }],
+  ])("%s", (text, options) => {
+    const { value, warnings } = check(text);
+    expect(value.services.web?.checks[0]?.options).toMatchObject(options);
+    expect(warnings).toEqual([]);
+  });
+
+  test.each([
+    ["{type: htttp}", /did you mean http/],
+    ["{uri: /health}", /checks.0.type: missing, expected one of exec, grpc, http/],
+    ["{type: exec}", /command: missing, expected a list/],
+    ["{type: exec, command: /bin/true -v}", /expected a list/],
+    ["{type: exec, command: []}", /command/],
+    ["{type: http, status: 99}", /expected a status such as 200/],
+    ["{type: http, status: 299-200}", /a range such as 200-299/],
+    ["{type: http, method: CONNECT}", /expected one of GET, HEAD/],
+    ["{type: http, headers: {'a b': c}}", /headers.a b: /],
+    ["{type: http, path: health}", /begins with \//],
+    ["{type: tcp, host: 'a:80'}", /without a port/],
+    ["{type: tcp, damping: 0}", /damping/],
+    ["{type: redis, timeout: 2m}", /from 10ms to 1m/],
+  ])("%s is refused", (text, reason) => {
+    expect(() => check(text)).toThrow(reason);
+  });
+
+  test("another kind's key is a warning, and has no effect", () => {
+    const { value, warnings } = check("{type: tcp, uri: /health}");
+    expect(warnings).toEqual([expect.stringMatching(/unknown key uri in services.web.checks.0/)]);
+    expect(value.services.web?.checks[0]).toEqual({ type: "tcp", options: {} });
+    expect(check("{type: grpc, password: x}").warnings[0]).not.toMatch(/did you mean/);
+    expect(check("{type: redis, pasword: x}").warnings[0]).toMatch(/did you mean password/);
   });
 });
 

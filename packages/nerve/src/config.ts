@@ -1,47 +1,7 @@
-import { isIPv6 } from "node:net";
 import { duration, port, serviceNameProblem } from "@smartstack/core";
 import { z } from "zod";
-import { CONFIG_CHECKS } from "./checks/index.ts";
-
-const nonEmpty = z.string().min(1);
-const checkInterval = duration({ minMs: 50 });
-const checkTimeout = duration({ minMs: 10, maxMs: 60_000 });
-const threshold = z.int().min(1).max(100);
-
-// host:port pairs would be taken for host names by every reader of the registry.
-export const hostOnly = nonEmpty.refine(
-  (value) => value.length <= 255 && (isIPv6(value) || /^[A-Za-z0-9_.-]+$/.test(value)),
-  {
-    message: "expected a host name or an IP address, without a port",
-  },
-);
-
-// The originals' configs quote ports as often as not.
-const configPort = z.union([
-  port,
-  z
-    .string()
-    .regex(/^\d{1,5}$/)
-    .transform(Number)
-    .pipe(port),
-]);
-
-const httpPath = z.string().regex(/^\/[\x21-\x7e]*$/, "expected a path that begins with /, without spaces");
-
-const configCheck = z.strictObject({
-  type: z.enum(CONFIG_CHECKS),
-  name: nonEmpty.optional(),
-  host: hostOnly.optional(),
-  port: configPort.optional(),
-  /** For http; `path` is the same. */
-  uri: httpPath.optional(),
-  path: httpPath.optional(),
-  /** For http: the body must contain it. */
-  expect: z.string().optional(),
-  timeout: checkTimeout.optional(),
-  rise: threshold.optional(),
-  fall: threshold.optional(),
-});
+import { checkInterval, checkTimeout, configCheck, damping, threshold } from "./config-check.ts";
+import { configPort, hostOnly, nonEmpty } from "./config-values.ts";
 
 const configService = z.strictObject({
   host: hostOnly,
@@ -77,6 +37,7 @@ export const nerveConfig = z.strictObject({
       timeout: checkTimeout.default(1_000),
       rise: threshold.default(1),
       fall: threshold.default(2),
+      damping: damping.optional(),
     })
     .prefault({}),
   /** How often everything is compared with the engine's list, whatever the events said. */

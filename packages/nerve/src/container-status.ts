@@ -61,6 +61,7 @@ function configStatus(registration: Registration, context: StatusContext): Conta
 
 function registrationStatus(registration: Registration, context: StatusContext): RegistrationStatus {
   const { offer, key, health, reason, sinceMs } = registration;
+  const output = lastOutput(registration);
   const announced = context.facts.entries.has(key);
   const waits = health === "up" && !announced ? "; waits for the registry" : "";
   const held = context.held.has(key) ? "; stays announced, as every instance of its service here fails" : "";
@@ -74,6 +75,13 @@ function registrationStatus(registration: Registration, context: StatusContext):
     state: context.state(key),
     announced,
     reason: `${reason}${waits}${held}`,
+    ...(output === undefined ? {} : { output }),
     sinceMs,
   };
+}
+
+/** Of several checks, that of one which keeps it from being up. */
+function lastOutput({ probers }: Registration): string | undefined {
+  const outputs = probers.map((prober) => prober.health()).filter(({ output }) => output !== undefined);
+  return (outputs.find(({ state }) => state !== "up") ?? outputs[0])?.output;
 }

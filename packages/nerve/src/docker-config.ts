@@ -1,13 +1,11 @@
 import { isIPv6 } from "node:net";
 import { nodeNameProblem, StackError } from "@smartstack/core";
 import { z } from "zod";
-import { hostOnly } from "./config.ts";
+import { hostOnly, nonEmpty } from "./config-values.ts";
 import { CONVENTION_NAMES } from "./conventions/index.ts";
 
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 const HOST_EXPECTED = "expected unix:///path/to/docker.sock or tcp://host:port";
-
-const nonEmpty = z.string().min(1);
 
 const nodeName = nonEmpty.superRefine((value, context) => {
   const problem = nodeNameProblem(value);

@@ -1,7 +1,8 @@
 import { containerInstanceId, describeError, encodeInstance, type Instance, nodeInstanceId } from "@smartstack/core";
 import { type AddressChoice, type AddressPolicy, chooseAddress } from "./addresses.ts";
-import { CHECKS, type CheckSpec } from "./checks/index.ts";
+import { CHECKS, type CheckSpec, optionsOf } from "./checks/index.ts";
 import type { CheckDefaults, ConfigService, NerveConfig } from "./config.ts";
+import type { ConfigCheck } from "./config-check.ts";
 import type { ContainerFacts } from "./containers.ts";
 import type { DockerConfig } from "./docker-config.ts";
 import { type LabelledService, readLabels } from "./labels.ts";
@@ -81,7 +82,7 @@ function offerOf(
     ...(Object.keys(meta).length === 0 ? {} : { labels: meta }),
     id,
     listen: labelled.listen ?? port.port,
-    mode: labelled.mode ?? (check.type === "http" ? "http" : "tcp"),
+    mode: labelled.mode ?? (CHECKS[check.type].plainHttp?.(check.options) ? "http" : "tcp"),
     ...(port.protocol === "udp" ? { protocol: "udp" as const } : {}),
     ...(zone === undefined ? {} : { zone }),
     container: facts.id.slice(0, 12),
@@ -134,14 +135,14 @@ function containerCheck(
     type,
     host: probe?.host ?? choice.host,
     port: probe?.port ?? choice.port,
-    path: check?.path ?? "/",
-    expect: undefined,
+    options: optionsOf(type, check?.path === undefined ? {} : { path: check.path }),
     published: probe?.published ?? false,
     intervalMs: labelled.intervalMs ?? defaults.interval,
     timeoutMs: labelled.timeoutMs ?? defaults.timeout,
     // Docker counts its own retries before it says healthy or unhealthy.
     rise: labelled.rise ?? (active ? defaults.rise : 1),
     fall: labelled.fall ?? (active ? defaults.fall : 1),
+    damping: defaults.damping,
   };
 }
 
@@ -164,19 +165,9 @@ function configOffer(service: string, spec: ConfigService, defaults: CheckDefaul
   const id = nodeInstanceId(node, spec.port);
   const { weight, labels, listen, zone } = spec;
   const options = spec.haproxy_server_options;
-  const mode = spec.mode ?? (spec.checks.some((check) => check.type === "http") ? "http" : "tcp");
-  const checks = spec.checks.map((check) => ({
-    type: check.type,
-    host: check.host ?? spec.host,
-    port: check.port ?? spec.port,
-    path: check.uri ?? check.path ?? "/",
-    expect: check.expect,
-    published: false,
-    intervalMs: spec.check_interval ?? defaults.interval,
-    timeoutMs: check.timeout ?? defaults.timeout,
-    rise: check.rise ?? defaults.rise,
-    fall: check.fall ?? defaults.fall,
-  }));
+  const mode =
+    spec.mode ?? (spec.checks.some((check) => CHECKS[check.type].plainHttp?.(check.options)) ? "http" : "tcp");
+  const checks = spec.checks.map((check) => configCheckSpec(check, spec, defaults));
   const instance: Instance = {
     host: spec.host,
     port: spec.port,
@@ -189,4 +180,20 @@ function configOffer(service: string, spec: ConfigService, defaults: CheckDefaul
     ...(zone === undefined ? {} : { zone }),
   };
   return { service, id, instance, addressReason: "from the configuration", checks };
+}
+
+function configCheckSpec(check: ConfigCheck, spec: ConfigService, defaults: CheckDefaults): CheckSpec {
+  const timeoutMs = check.timeout ?? defaults.timeout;
+  return {
+    type: check.type,
+    host: check.host ?? spec.host,
+    port: check.port ?? spec.port,
+    options: check.options,
+    published: false,
+    intervalMs: spec.check_interval ?? defaults.interval,
+    timeoutMs: CHECKS[check.type].timeoutMs?.(check.options, timeoutMs) ?? timeoutMs,
+    rise: check.rise ?? defaults.rise,
+    fall: check.fall ?? defaults.fall,
+    damping: check.damping ?? defaults.damping,
+  };
 }

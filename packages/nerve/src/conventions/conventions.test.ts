@@ -291,6 +291,18 @@ describe("registrator: what it says of them", () => {
     ["HTTP before TCP", { SERVICE_CHECK_HTTP: "/h", SERVICE_CHECK_TCP: "true" }, { check: { type: "http" } }],
     ["TCP", { SERVICE_CHECK_TCP: "true" }, { check: { type: "tcp" } }],
     [
+      "HTTPS before TCP",
+      { SERVICE_CHECK_HTTPS: "/h", SERVICE_CHECK_TLS_SKIP_VERIFY: "true", SERVICE_CHECK_TCP: "true" },
+      { check: { type: "https", path: "/h" }, meta: {}, warnings: [] },
+    ],
+    ["HTTP before HTTPS", { SERVICE_CHECK_HTTPS: "/s", SERVICE_CHECK_HTTP: "/h" }, { check: { path: "/h" } }],
+    ["gRPC", { SERVICE_CHECK_GRPC: "true" }, { check: { type: "grpc", port: undefined }, warnings: [] }],
+    [
+      "gRPC over TLS, which no label can say",
+      { SERVICE_CHECK_GRPC: "true", SERVICE_CHECK_GRPC_USE_TLS: "true" },
+      { check: undefined, warnings: [expect.stringMatching(/^SERVICE_CHECK_GRPC_USE_TLS is not supported/)] },
+    ],
+    [
       "Go's times",
       { SERVICE_CHECK_INTERVAL: "1m30s", SERVICE_CHECK_TIMEOUT: "1.5s" },
       { intervalMs: 90_000, timeoutMs: 1_500 },
@@ -301,7 +313,7 @@ describe("registrator: what it says of them", () => {
     expect(service(env)).toMatchObject({ ...expected, refusals: [] });
   });
 
-  test.each(["SCRIPT", "CMD", "TTL", "HTTPS", "GRPC", "CONSTRUCTOR"])("check %s: told, and no meta", (kind) => {
+  test.each(["SCRIPT", "CMD", "TTL", "HTTP_METHOD", "CONSTRUCTOR"])("check %s: told, and no meta", (kind) => {
     const { meta, warnings } = service({ [`SERVICE_CHECK_${kind}`]: "s3cret" });
     expect(meta).toEqual({});
     expect(warnings).toEqual([expect.stringMatching(new RegExp(`^SERVICE_CHECK_${kind} is not supported`))]);

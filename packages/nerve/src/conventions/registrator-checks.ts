@@ -10,33 +10,44 @@ interface CheckWords {
 export function checkWords(words: ReadonlyMap<string, Said & { readonly name: string }>): CheckWords {
   const keys = new Map<string, Said>();
   const warnings: string[] = [];
+  const chosen = PROBES.find(({ key, unless }) => words.has(key) && (unless === undefined || !words.has(unless)));
   for (const [key, said] of words) {
     if (!key.startsWith("check_")) continue;
-    const known = KINDS.get(key.slice("check_".length));
+    if (key === chosen?.key) keys.set("check", { ...said, value: chosen.value(said.value) });
+    if (PROBES.some((probe) => probe.key === key)) continue;
+    const known = SETTINGS.get(key);
     if (known === undefined)
       warnings.push(`${said.name} is not supported: use smartstack.check, or leave the default check`);
-    else if (known !== "same") keys.set(known.key, { ...said, value: known.value(said.value) });
+    else if (known !== "same") keys.set(known, { ...said, value: goDuration(said.value) });
   }
-  // registrator's own order: of an HTTP and a TCP check the HTTP one counts.
-  const http = words.get("check_http");
-  if (http !== undefined) keys.set("check", { ...http, value: `http:${http.value}` });
   return { keys, warnings };
 }
 
-interface Kind {
+interface Probe {
   readonly key: string;
+  /** What `smartstack.check` would say. */
   readonly value: (value: string) => string;
+  /** With this word it asks for what no label of ours can say. */
+  readonly unless?: string;
 }
 
-/** `same`: what it asks for is so anyway. */
-const KINDS: ReadonlyMap<string, Kind | "same"> = new Map<string, Kind | "same">([
-  ["http", { key: "check", value: (path) => `http:${path}` }],
-  ["tcp", { key: "check", value: () => "tcp" }],
-  ["interval", { key: "check.interval", value: goDuration }],
-  ["timeout", { key: "check.timeout", value: goDuration }],
+/** In registrator's own order: of several the first counts. */
+const PROBES: readonly Probe[] = [
+  { key: "check_http", value: (path) => `http:${path}` },
+  { key: "check_https", value: (path) => `https:${path}` },
+  { key: "check_tcp", value: () => "tcp" },
+  { key: "check_grpc", value: () => "grpc", unless: "check_grpc_use_tls" },
+];
+
+/** By our own key; `same`: what it asks for is so anyway. */
+const SETTINGS: ReadonlyMap<string, "check.interval" | "check.timeout" | "same"> = new Map([
+  ["check_interval", "check.interval"],
+  ["check_timeout", "check.timeout"],
   // An instance is announced when its check passes, and its entry goes when it fails.
-  ["initial_status", "same"],
-  ["deregister_after", "same"],
+  ["check_initial_status", "same"],
+  ["check_deregister_after", "same"],
+  // A check from a label looks at no certificate.
+  ["check_tls_skip_verify", "same"],
 ]);
 
 /** Go's `1m30s` in our words; what is none is left for the reader of the value to refuse. */
