@@ -94,6 +94,12 @@ describe("precedence", () => {
     ).toEqual(["tls 443/tcp"]);
   });
 
+  test("a port that an own label ignores is offered under no foreign name either", () => {
+    const labels = { "smartstack.443.ignore": "1", SERVICE_80_NAME: "web", SERVICE_443_NAME: "tls" };
+    expect(names({ labels, ports: ["80!", "443!"] }, "registrator")).toEqual(["web 80/tcp"]);
+    expect(names({ labels: { ...labels, VIRTUAL_HOST: "a", VIRTUAL_PORT: "443" } }, "nginx-proxy")).toEqual([]);
+  });
+
   test("of two conventions the first that names it wins", () => {
     const labels = { SERVICE_NAME: "reg", VIRTUAL_HOST: "web.example" };
     expect(names({ labels }, "registrator", "nginx-proxy")).toEqual(["reg 80/tcp"]);
