@@ -15,6 +15,7 @@ export const PACKAGES = [
   { name: "iptables", files: ["/usr/sbin/iptables"] },
   { name: "iproute2", files: ["/usr/bin/ip"] },
   { name: "procps", files: ["/usr/bin/ps"] },
+  { name: "ca-certificates", files: ["/etc/ssl/certs/ca-certificates.crt"] },
 ];
 
 const POLICY = "/usr/sbin/policy-rc.d";
