@@ -21,6 +21,7 @@ export const PACKAGES = [
   { name: "mariadb-client", files: ["/usr/bin/mariadb", "/usr/bin/mariadb-admin"] },
   { name: "postgresql-15", files: ["/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/15/bin/initdb"] },
   { name: "rabbitmq-server", files: ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/bin/epmd"] },
+  { name: "ca-certificates", files: ["/etc/ssl/certs/ca-certificates.crt"] },
 ];
 
 const POLICY = "/usr/sbin/policy-rc.d";
