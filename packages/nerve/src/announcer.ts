@@ -61,9 +61,12 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
     const restore = adopted ? [...deps.desired().records.values()] : [];
     const held = await registry.announce(owner, restore, signal);
     session = held;
-    if (!adopted) deps.adopt(held.entries());
+    if (adopted) writer.restored(restore, held);
+    else {
+      deps.adopt(held.entries());
+      writer.adopted(held.entries());
+    }
     adopted = true;
-    writer.restored(restore, held);
     held.onForeignChange(() => changed.put(true));
     const live = AbortSignal.any([signal, held.lost]);
     const loop = (inner: AbortSignal, written: () => void) => {

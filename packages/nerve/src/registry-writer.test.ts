@@ -66,4 +66,7 @@ test("what a new session brought back: told when it is new, and when it went mea
   expect(told).toEqual(["instance.announced i-3", "instance.withdrawn i-1"]);
   writer.restored([record(2), record(3)], present(2, 3));
   expect(told).toHaveLength(2);
+  writer.adopted(new Map([["web/i-4", record(4).instance]]));
+  writer.restored([record(2), record(3), record(4)], present(2, 3, 4));
+  expect(told).toHaveLength(2);
 });

@@ -2,6 +2,7 @@ import {
   type EventBus,
   encodeInstance,
   entryKey,
+  type Instance,
   type InstanceRecord,
   isStackError,
   type Session,
@@ -28,6 +29,8 @@ export interface RegistryWriter {
    * @throws StackError of the first write that failed. An answer that refuses one entry keeps no other from being written.
    */
   apply(session: Session, work: Plan, reason?: string): Promise<void>;
+  /** These were written by an earlier run. */
+  adopted(entries: ReadonlyMap<string, Instance>): void;
   /** A session began with these in it: tells which of them are new, and what went while there was none. */
   restored(records: readonly InstanceRecord[], session: Session): void;
 }
@@ -81,6 +84,9 @@ export function registryWriter(deps: WriterDeps): RegistryWriter {
       // All of them: a write that comes after the next plan would undo what that one decided.
       await Promise.all(Array.from({ length: Math.min(WRITES_MAX, jobs.length) }, worker));
       if (failures.length > 0) throw failures[0];
+    },
+    adopted(entries) {
+      for (const [key, entry] of entries) written.set(key, encodeInstance(entry));
     },
     restored(records, session) {
       const entries = session.entries();
