@@ -15,6 +15,13 @@ export const PACKAGES = [
   { name: "iptables", files: ["/usr/sbin/iptables"] },
   { name: "iproute2", files: ["/usr/bin/ip"] },
   { name: "procps", files: ["/usr/bin/ps"] },
+  { name: "openssl", files: ["/usr/bin/openssl"] },
+  { name: "redis-server", files: ["/usr/bin/redis-server", "/usr/bin/redis-cli"] },
+  { name: "mariadb-server-core", files: ["/usr/sbin/mariadbd", "/usr/bin/mariadb-install-db"] },
+  { name: "mariadb-client", files: ["/usr/bin/mariadb", "/usr/bin/mariadb-admin"] },
+  { name: "postgresql-15", files: ["/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/15/bin/initdb"] },
+  { name: "rabbitmq-server", files: ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/bin/epmd"] },
+  { name: "ca-certificates", files: ["/etc/ssl/certs/ca-certificates.crt"] },
 ];
 
 const POLICY = "/usr/sbin/policy-rc.d";

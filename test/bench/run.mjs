@@ -1,6 +1,6 @@
 // `npm run bench [-- --seconds 4 --rounds 5 --case NAME]`: what our proxy costs a request beside HAProxy with one
 // thread, in the same run, with the same backend (nginx) and load (wrk). The measured program has one core to itself,
-// backend and load share the other. Figures of two machines, or of two runs, do not compare; the ratios do.
+// backend and load share the other. `--public-api` measures us without Node's stream handles. Figures of two machines, or of two runs, do not compare; the ratios do.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -30,6 +30,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "5" },
     case: { type: "string" },
     json: { type: "string" },
+    "public-api": { type: "boolean", default: false },
   },
 });
 const seconds = Number(options.seconds);
@@ -79,7 +80,8 @@ async function startOurs() {
     file,
     JSON.stringify({ services: { http: service("http"), tcp: service("tcp") }, admin: { listen: "127.0.0.1:0" } }),
   );
-  const args = [path.join(ROOT, "packages/cli/bin/smartstack.js"), "synapse", "-c", file, "--log", "json"];
+  const preload = options["public-api"] ? ["--import", path.join(ROOT, "test/bench/public-api.mjs")] : [];
+  const args = [...preload, path.join(ROOT, "packages/cli/bin/smartstack.js"), "synapse", "-c", file, "--log", "json"];
   return { name: "smartstack", ports: OURS, ...(await startPinned(PROXY_CORE, process.execPath, args, OURS.tcp)) };
 }
 

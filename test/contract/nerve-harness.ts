@@ -1,6 +1,6 @@
 import { decodeInstance, eventBus, type Instance, type StackEvent, systemClock, systemRandom } from "@smartstack/core";
 import { until } from "@smartstack/core/testing";
-import { createNerve, type DockerConfig, dockerConfig, type Nerve, nerveConfig } from "@smartstack/nerve";
+import { createNerve, dockerConfig, dockerEngines, type Nerve, nerveConfig } from "@smartstack/nerve";
 import { type MemoryStore, memoryRegistry, memoryStore } from "../../packages/registry/src/memory.ts";
 
 export interface NerveRun {
@@ -17,7 +17,8 @@ export interface NerveRun {
 }
 
 export interface NerveRunOptions {
-  readonly host: string;
+  /** One engine, or several with the same options. */
+  readonly host: string | readonly string[];
   readonly docker?: Partial<Parameters<typeof dockerConfig.parse>[0] & object>;
   readonly nerve?: unknown;
   readonly store?: MemoryStore;
@@ -33,9 +34,10 @@ export function runNerve(options: NerveRunOptions): NerveRun {
   bus.subscribe((event) => events.push(event));
   const deps = { clock: systemClock, random: systemRandom, events: bus };
   const registry = memoryRegistry(deps, store);
-  const docker: DockerConfig = dockerConfig.parse({ host: options.host, ...options.docker });
+  const hosts = typeof options.host === "string" ? [options.host] : options.host;
+  const sections = hosts.map((host) => dockerConfig.parse({ host, ...options.docker }));
   const nerve = createNerve(
-    { docker, nerve: nerveConfig.parse(options.nerve ?? {}) },
+    { engines: dockerEngines(sections, {}), nerve: nerveConfig.parse(options.nerve ?? {}) },
     { registry, ...deps, shared: options.shared ?? false, registryHosts: options.registryHosts ?? [] },
   );
   nerve.start();

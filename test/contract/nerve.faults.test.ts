@@ -179,7 +179,7 @@ test("no engine at the start: says what to do, keeps what lies there, and picks 
   const container = docker.add({ labels: LABELS, port });
   await first.offered("web", 1);
   await first.stop("keep");
-  docker.faults.set("info", "reset");
+  docker.faults.set("events", "reset");
   const second = start({ store: first.store, docker: { node: first.nerve.node() as string } });
   const away = () => second.nerve.readiness().find((part) => part.part === "docker")?.reason ?? "";
   await until(() => /^docker: cannot reach /.test(away()), { what: "it says so" });
@@ -266,14 +266,14 @@ describe("leaving and changing", () => {
     await run.offered("own", 1);
     const written: string[] = [];
     run.store.subscribe({ changed: (changes) => written.push(...changes.keys()), away: () => undefined });
-    const { dockerConfig, nerveConfig } = await import("@smartstack/nerve");
-    const same = dockerConfig.parse({ host: docker.host });
-    run.nerve.reconfigure({ docker: same, nerve: nerveConfig.parse({ services: {} }) });
+    const { dockerConfig, dockerEngines, nerveConfig } = await import("@smartstack/nerve");
+    const same = dockerEngines(dockerConfig.parse({ host: docker.host }), {});
+    run.nerve.reconfigure({ engines: same, nerve: nerveConfig.parse({ services: {} }) });
     await run.offered("own", 0);
     expect(written.filter((path) => path.startsWith("web/"))).toEqual([]);
-    run.nerve.reconfigure({ docker: false, nerve: nerveConfig.parse({ services: {} }) });
+    run.nerve.reconfigure({ engines: [], nerve: nerveConfig.parse({ services: {} }) });
     await run.offered("web", 0);
-    run.nerve.reconfigure({ docker: same, nerve: nerveConfig.parse({ services: {} }) });
+    run.nerve.reconfigure({ engines: same, nerve: nerveConfig.parse({ services: {} }) });
     await run.offered("web", 1);
     expect(run.nerve.setState("web", "nobody", "draining")).toBe(false);
   });
@@ -285,5 +285,62 @@ describe("leaving and changing", () => {
     await run.offered("own", 0);
     await new Promise<void>((resolve) => backend.listen(port, "127.0.0.1", resolve));
     await run.offered("own", 1);
+  });
+});
+
+describe("on_all_down", () => {
+  const servers: Server[] = [];
+  const open = async (at = 0): Promise<number> => {
+    const server = createServer((socket) => socket.on("error", () => undefined).resume());
+    await new Promise<void>((resolve) => server.listen(at, "127.0.0.1", resolve));
+    servers.push(server);
+    return (server.address() as { port: number }).port;
+  };
+  const shut = (): Promise<unknown> =>
+    Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+  afterEach(shut);
+
+  /** Two containers, each with a check that follows a server of its own. */
+  async function pair(mode: "keep" | "withdraw") {
+    const ports = [await open(), await open()];
+    const run = start({
+      nerve: { on_all_down: mode, check: { interval: 0.1, timeout: 0.1 } },
+    });
+    const labels = { "smartstack.service": "web" };
+    const containers = ports.map((at) => docker.add({ labels, port: at, networkMode: "host" }));
+    await run.offered("web", 2);
+    return { run, ports, containers };
+  }
+
+  test("keep: when all fail at once the last state stays, and is told; one that recovers ends that", async () => {
+    const { run, ports, containers } = await pair("keep");
+    await shut();
+    await until(() => count(run, "service.held") === 1, { what: "held" });
+    await until(() => count(run, "check.changed") === 4, { what: "both have failed" });
+    expect((await run.offered("web", 2)).map(({ state }) => state)).toEqual(["up", "up"]);
+    expect(run.status(containers[0]?.id ?? "")?.registrations[0]).toMatchObject({
+      health: "down",
+      announced: true,
+      reason: expect.stringMatching(/stays announced, as every instance of its service here fails$/),
+    });
+    await open(ports[0]);
+    const [left] = await run.offered("web", 1);
+    expect(left?.port).toBe(ports[0]);
+    expect(count(run, "service.released")).toBe(1);
+  });
+
+  test("keep: a container that ends leaves all the same", async () => {
+    const { run, containers } = await pair("keep");
+    await shut();
+    await until(() => count(run, "service.held") === 1, { what: "held" });
+    for (const { id } of containers) docker.stop(id);
+    await run.offered("web", 0);
+  });
+
+  test("withdraw: they go", async () => {
+    const { run } = await pair("withdraw");
+    await shut();
+    await run.offered("web", 0);
+    expect(count(run, "service.held")).toBe(0);
   });
 });

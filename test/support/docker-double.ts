@@ -1,21 +1,35 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Certificates } from "./certificates.ts";
 
 /** How requests of one kind go wrong. */
-export type Fault = "500" | "half" | "hang" | "reset" | "nonsense";
+export type Fault = "403" | "500" | "half" | "hang" | "reset" | "nonsense";
 type Call = "info" | "ping" | "list" | "inspect" | "events";
 
 export interface DoubledContainer {
   readonly id: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly port: number;
+  /** As `NAME=value`. */
+  readonly env: readonly string[];
+  readonly networkMode: string;
   running: boolean;
 }
 
-/** An engine that lies, stalls and breaks off on demand: what no real one can be made to do. It has one network, the loopback. */
+export interface DoubleOptions {
+  /** Default: a unix socket. `tls` asks for a certificate of the client. */
+  readonly listen?: "tcp" | { readonly tls: Certificates };
+  readonly engineId?: string;
+}
+
+/**
+ * An engine that lies, stalls and breaks off on demand: what no real one can be made to do. It has one network, the
+ * loopback. As behind a socket proxy that lets GET and HEAD pass, everything else is answered with 403.
+ */
 export interface DockerDouble {
   readonly host: string;
   /** What was asked for, as `METHOD path`. */
@@ -25,7 +39,9 @@ export interface DockerDouble {
   readonly broken: Set<string>;
   /** The list has these containers, but inspects find them no more. */
   readonly vanished: Set<string>;
-  add(container: { readonly labels: Readonly<Record<string, string>>; readonly port: number }): DoubledContainer;
+  add(
+    container: Pick<DoubledContainer, "labels" | "port"> & Partial<Pick<DoubledContainer, "env" | "networkMode">>,
+  ): DoubledContainer;
   /** Changes the container; the event is sent unless events are muted. */
   stop(id: string): void;
   remove(id: string): void;
@@ -40,7 +56,7 @@ export interface DockerDouble {
   close(): Promise<void>;
 }
 
-export async function startDockerDouble(): Promise<DockerDouble> {
+export async function startDockerDouble(options: DoubleOptions = {}): Promise<DockerDouble> {
   const folder = mkdtempSync(path.join(tmpdir(), "docker-double-"));
   const socketPath = path.join(folder, "docker.sock");
   const containers = new Map<string, DoubledContainer>();
@@ -51,6 +67,7 @@ export async function startDockerDouble(): Promise<DockerDouble> {
   const broken = new Set<string>();
   const vanished = new Set<string>();
   let muted = false;
+  const engineId = options.engineId ?? "DOUBLE";
   let next = 1;
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -58,7 +75,9 @@ export async function startDockerDouble(): Promise<DockerDouble> {
     requests.push(`${request.method} ${decodeURIComponent(url.pathname + url.search)}`);
     const inspected = /^\/containers\/([^/]+)\/json$/.exec(url.pathname)?.[1];
     const call = callOf(url.pathname);
-    const fault = faults.get(call) ?? (inspected !== undefined && broken.has(inspected) ? "500" : undefined);
+    const forbidden = request.method !== "GET" && request.method !== "HEAD" ? "403" : undefined;
+    const fault =
+      forbidden ?? faults.get(call) ?? (inspected !== undefined && broken.has(inspected) ? "500" : undefined);
     if (fault !== undefined) {
       fail(response, fault);
       return;
@@ -71,16 +90,17 @@ export async function startDockerDouble(): Promise<DockerDouble> {
       return;
     }
     const isVanished = inspected !== undefined && vanished.has(inspected);
-    const answer = isVanished ? undefined : answerTo(call, inspected, containers);
+    const answer = isVanished ? undefined : answerTo(call, inspected, containers, engineId);
     response.writeHead(answer === undefined ? 404 : 200, { "content-type": "application/json" });
     response.end(JSON.stringify(answer ?? { message: "no such container" }));
   };
-  const server = createServer(handle);
+  const { listen } = options;
+  const server = typeof listen === "object" ? createTlsServer(tlsOptions(listen.tls), handle) : createServer(handle);
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  const host = await listening(server, listen, socketPath);
 
   const send = (bytes: string): void => {
     if (!muted) for (const stream of streams) stream.write(bytes);
@@ -91,13 +111,15 @@ export async function startDockerDouble(): Promise<DockerDouble> {
     send(`${JSON.stringify(json)}\n`);
   };
   return {
-    host: `unix://${socketPath}`,
+    host,
     requests,
     faults,
     broken,
     vanished,
-    add({ labels, port }) {
-      const container = { id: String(next++).padStart(12, "0").padEnd(64, "c"), labels, port, running: true };
+    add({ labels, port, env = [], networkMode = "net" }) {
+      const digits = Buffer.from(engineId).toString("hex").slice(0, 4);
+      const id = `${digits}${String(next++).padStart(8, "0")}`.padEnd(64, "c");
+      const container = { id, labels, port, env, networkMode, running: true };
       containers.set(container.id, container);
       event("start", container.id);
       return container;
@@ -131,6 +153,17 @@ export async function startDockerDouble(): Promise<DockerDouble> {
   };
 }
 
+function tlsOptions({ ca, server }: Certificates): object {
+  const files = { ca: readFileSync(ca), cert: readFileSync(server.cert), key: readFileSync(server.key) };
+  return { ...files, requestCert: true, rejectUnauthorized: true };
+}
+
+async function listening(server: Server, listen: DoubleOptions["listen"], socketPath: string): Promise<string> {
+  const where = listen === undefined ? { path: socketPath } : { host: "127.0.0.1", port: 0 };
+  await new Promise<void>((resolve) => server.listen(where, resolve));
+  return listen === undefined ? `unix://${socketPath}` : `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 function callOf(pathname: string): Call {
   if (pathname === "/_ping") return "ping";
   if (pathname === "/info") return "info";
@@ -140,6 +173,7 @@ function callOf(pathname: string): Call {
 
 function fail(response: ServerResponse, fault: Fault): void {
   if (fault === "nonsense") response.writeHead(200).end('{"message":"page not found"}');
+  else if (fault === "403") response.writeHead(403).end("<html>Forbidden</html>");
   else if (fault === "500") response.writeHead(500).end('{"message":"server error"}');
   else if (fault === "half") {
     response.writeHead(200, { "content-length": "1000" });
@@ -152,8 +186,9 @@ function answerTo(
   call: Call,
   inspected: string | undefined,
   containers: ReadonlyMap<string, DoubledContainer>,
+  engineId: string,
 ): unknown {
-  if (call === "info") return { ID: "DOUBLE", Name: "double" };
+  if (call === "info") return { ID: engineId, Name: "double" };
   if (call === "ping") return "OK";
   if (call === "list") return [...containers.values()].map(summary);
   const container = containers.get(inspected ?? "");
@@ -171,13 +206,13 @@ function summary({ id, labels, running }: DoubledContainer): unknown {
   };
 }
 
-function inspection({ id, labels, port, running }: DoubledContainer): unknown {
+function inspection({ id, labels, port, env, networkMode, running }: DoubledContainer): unknown {
   return {
     Id: id,
     Name: `/name-${id.slice(0, 12)}`,
     State: { Status: running ? "running" : "exited", Running: running, StartedAt: "2026-01-01T00:00:00Z" },
-    Config: { Image: "double", Labels: labels, ExposedPorts: { [`${port}/tcp`]: {} } },
-    HostConfig: { NetworkMode: "net" },
+    Config: { Image: "double", Labels: labels, Env: env, ExposedPorts: { [`${port}/tcp`]: {} } },
+    HostConfig: { NetworkMode: networkMode },
     NetworkSettings: { Networks: networks(running) },
   };
 }

@@ -48,9 +48,10 @@ function countEvents(events: EventBus, gauge: MakeGauge, counter: MakeCounter): 
   const drift = counter("docker_drift_total", "Differences to Docker's list that no event had told");
   // Made at the first word of Docker: a process that does not watch it must not show it as away.
   let docker: Gauge<string> | undefined;
-  const setDocker = (answers: 0 | 1): void => {
-    docker ??= gauge("docker_connected", "1 while the Docker engine answers");
-    docker.set(answers);
+  const away = new Set<string>();
+  const setDocker = (): void => {
+    docker ??= gauge("docker_connected", "1 while every Docker engine answers");
+    docker.set(away.size === 0 ? 1 : 0);
   };
   const revision = gauge("view_revision", "Number of the view that the proxy routes by");
   const backends = gauge("view_backends", "Backends in that view");
@@ -58,9 +59,13 @@ function countEvents(events: EventBus, gauge: MakeGauge, counter: MakeCounter): 
     all.inc({ event: event.name });
     if (event.name === "registry.document_rejected") rejected.inc();
     else if (event.name === "docker.drift") drift.inc();
-    else if (event.name === "docker.connected") setDocker(1);
-    else if (event.name === "docker.disconnected") setDocker(0);
-    else if (event.name === "view.applied") {
+    else if (event.name === "docker.connected") {
+      away.delete(event.data.engine);
+      setDocker();
+    } else if (event.name === "docker.disconnected") {
+      away.add(event.data.engine);
+      setDocker();
+    } else if (event.name === "view.applied") {
       revision.set(event.data.revision);
       backends.set(event.data.backends);
     }

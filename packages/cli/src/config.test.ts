@@ -19,7 +19,7 @@ describe("up", () => {
     const { value, warnings } = load("up", "");
     expect(warnings).toEqual([]);
     expect(value.registry).toEqual({ type: "memory" });
-    expect(value.nerve?.docker).toMatchObject({ host: "unix:///var/run/docker.sock" });
+    expect(value.nerve?.engines).toMatchObject([{ host: "unix:///var/run/docker.sock" }]);
     expect(value.synapse?.discover).toBeUndefined();
     expect(value.admin?.listen).toBe("127.0.0.1:3210");
   });
@@ -29,7 +29,13 @@ describe("up", () => {
       "up",
       `
 docker: {advertise: 10.0.0.7, filter: {label: com.docker.compose.project=shop}}
-nerve: {on_stop: withdraw}
+nerve:
+  on_stop: withdraw
+  services:
+    db:
+      host: 10.0.0.9
+      port: 80
+      checks: [{type: redis, password: s3cret-redis}, {type: http, headers: {Authorization: Basic s3cret-http}}]
 synapse:
   discover: off
   listen_ports: 1024-65535
@@ -48,7 +54,7 @@ log: {format: json}`,
 
   it("can do without Docker and without an admin API", () => {
     const { value } = load("up", "docker: false\nadmin: off");
-    expect(value.nerve?.docker).toBe(false);
+    expect(value.nerve?.engines).toEqual([]);
     expect(value.admin).toBeUndefined();
   });
 
@@ -60,14 +66,40 @@ log: {format: json}`,
   });
 });
 
+describe("Docker engines", () => {
+  const up = (text: string, env: Record<string, string> = {}) => loadStackConfig("up", { file: "f.yaml", text, env });
+
+  it("come from the file, else from DOCKER_HOST", () => {
+    const env = { DOCKER_HOST: "tcp://10.0.0.8:2375" };
+    expect(up("", env).value.nerve?.engines).toMatchObject([{ host: "tcp://10.0.0.8:2375" }]);
+    expect(up("docker: {host: 'unix:///x'}", env).value.nerve?.engines).toMatchObject([{ host: "unix:///x" }]);
+    expect(up("docker: false", env).value.nerve?.engines).toEqual([]);
+  });
+
+  it("can be several, and their faults have a place", () => {
+    const text = "docker:\n  - {host: 'tcp://a', node: one}\n  - {advertize: b}";
+    const { value, warnings } = up(text);
+    expect(value.nerve?.engines).toHaveLength(2);
+    expect(warnings).toEqual(["f.yaml:3:6: unknown key advertize in docker.1, did you mean advertise?"]);
+    expect(faults("up", "docker:\n  - {host: 'tcp://a'}\n  - {host: /x}")).toMatch(
+      /^f\.yaml:3:6: docker\.1\.host: expected unix/,
+    );
+    expect(faults("up", "docker: {host: ssh}")).toMatch(/^f\.yaml:1:10: docker\.host: expected unix/);
+  });
+
+  it("that the environment names wrongly are a fault of the file's reader, not a crash", () => {
+    expect(() => up("", { DOCKER_HOST: "ssh://a" })).toThrow(/^f\.yaml: DOCKER_HOST is ssh:\/\/a, expected/);
+  });
+});
+
 describe("nerve", () => {
   it("leaves Docker off when the file has services and no docker key, as the originals' do", () => {
     const services = "registry: {type: etcd, hosts: [a:1]}\nservices: {web: {host: 127.0.0.1, port: 80}}";
-    expect(load("nerve", services).value.nerve?.docker).toBe(false);
-    expect(load("nerve", `${services}\ndocker: {}`).value.nerve?.docker).toMatchObject({ address: "auto" });
-    expect(load("nerve", "registry: {type: etcd, hosts: [a:1]}").value.nerve?.docker).toMatchObject({
-      address: "auto",
-    });
+    expect(load("nerve", services).value.nerve?.engines).toEqual([]);
+    expect(load("nerve", `${services}\ndocker: {}`).value.nerve?.engines).toMatchObject([{ address: "auto" }]);
+    expect(load("nerve", "registry: {type: etcd, hosts: [a:1]}").value.nerve?.engines).toMatchObject([
+      { address: "auto" },
+    ]);
     expect(load("nerve", services).value.admin?.listen).toBe("127.0.0.1:3211");
   });
 

@@ -1,6 +1,6 @@
 import { parseAddress } from "@smartstack/admin";
-import { type ConfigSource, describeError, type Loaded, loadConfig } from "@smartstack/core";
-import { type DockerConfig, dockerConfig, type NerveConfig, nerveConfig } from "@smartstack/nerve";
+import { type ConfigSource, describeError, isStackError, type Loaded, loadConfig, StackError } from "@smartstack/core";
+import { type DockerConfig, dockerEngines, dockerSetting, type NerveConfig, nerveConfig } from "@smartstack/nerve";
 import { type RegistryConfig, registryConfig } from "@smartstack/registry";
 import { type SynapseConfig, synapseConfig } from "@smartstack/synapse";
 import { z } from "zod";
@@ -17,7 +17,7 @@ export type LogConfig = z.output<typeof log>;
 export interface StackConfig {
   readonly role: Role;
   readonly registry: RegistryConfig;
-  readonly nerve?: { readonly docker: DockerConfig | false; readonly nerve: NerveConfig };
+  readonly nerve?: { readonly engines: readonly DockerConfig[]; readonly nerve: NerveConfig };
   readonly synapse?: SynapseConfig;
   readonly admin: (AdminConfig & { readonly listen: string }) | undefined;
   readonly log: LogConfig;
@@ -47,7 +47,7 @@ const log = z.strictObject({
 
 const common = {
   registry: registryConfig.prefault({ type: "memory" }),
-  docker: z.union([z.literal(false), dockerConfig]).optional(),
+  docker: dockerSetting.optional(),
   admin: z.union([z.literal(false), adminKeys]).prefault({}),
   log: log.prefault({}),
 };
@@ -89,9 +89,9 @@ const ADMIN_LISTEN: Readonly<Record<Role, string>> = {
 export function loadStackConfig(role: Role, source: ConfigSource): Loaded<StackConfig> {
   if (role === "up") {
     const { value, warnings } = loadConfig(source, FILES.up);
-    const docker = value.docker ?? dockerConfig.parse({});
+    const engines = enginesOf(value.docker, source);
     return {
-      value: { ...shared(role, value), nerve: { docker, nerve: value.nerve }, synapse: value.synapse },
+      value: { ...shared(role, value), nerve: { engines, nerve: value.nerve }, synapse: value.synapse },
       warnings,
     };
   }
@@ -99,12 +99,23 @@ export function loadStackConfig(role: Role, source: ConfigSource): Loaded<StackC
     const { value, warnings } = loadConfig(source, FILES.nerve);
     const { registry: _registry, docker: given, admin: _admin, log: _log, ...nerve } = value;
     // The originals' files have services and know no Docker.
-    const docker = given ?? (Object.keys(nerve.services).length > 0 ? false : dockerConfig.parse({}));
-    return { value: { ...shared(role, value), nerve: { docker, nerve } }, warnings };
+    const docker = given ?? (Object.keys(nerve.services).length > 0 ? false : undefined);
+    return { value: { ...shared(role, value), nerve: { engines: enginesOf(docker, source), nerve } }, warnings };
   }
   const { value, warnings } = loadConfig(source, FILES.synapse);
   const { registry: _registry, docker: _docker, admin: _admin, log: _log, ...synapse } = value;
   return { value: { ...shared(role, value), synapse }, warnings };
+}
+
+/** @throws StackError CONFIG_INVALID */
+function enginesOf(docker: z.output<typeof dockerSetting> | undefined, source: ConfigSource): readonly DockerConfig[] {
+  try {
+    return dockerEngines(docker ?? dockerSetting.parse({}), source.env);
+  } catch (cause) {
+    if (!isStackError(cause)) throw cause;
+    const { code, side, retry, message } = cause;
+    throw new StackError(code, `${source.file}: ${message}`, { side, retry });
+  }
 }
 
 /** Which dialect a file is written in, by its keys. */
@@ -128,7 +139,9 @@ export function guessRole(source: ConfigSource): Role {
 export function maskedConfig(config: StackConfig): unknown {
   return JSON.parse(
     JSON.stringify(config, (key, value: unknown) =>
-      typeof value === "string" && /token|password|secret/.test(key) && !key.endsWith("_file") ? "•••" : value,
+      typeof value === "string" && /token|password|secret|authorization|cookie/i.test(key) && !key.endsWith("_file")
+        ? "•••"
+        : value,
     ),
   );
 }

@@ -22,6 +22,12 @@ const SENTENCES: { readonly [N in EventName]: Told<N> } = {
   "instance.withdrawn": ["info", (d) => `${d.service}: ${d.id} withdrawn: ${d.reason}`],
   "instance.repaired": ["warn", (d) => `${d.service}: ${d.id} was changed in the registry by someone else, put back`],
   "check.changed": ["info", (d) => `${d.service}: ${d.id} is ${d.up ? "healthy" : "unhealthy"}: ${d.reason}`],
+  "service.held": [
+    "warn",
+    (d) =>
+      `${d.service}: every instance here fails its check at once, so the last ${d.instances} stay announced (on_all_down: keep)`,
+  ],
+  "service.released": ["info", (d) => `${d.service}: its checks decide again what is announced`],
   "nerve.fenced": ["error", (d) => `this nerve writes nothing more: ${d.reason}`],
   "registry.connected": ["info", (d) => `registry ${d.registry} is connected (${d.role})`],
   "registry.disconnected": [

@@ -5,8 +5,9 @@ import type { StackConfig } from "./config.ts";
 export function startLines(config: StackConfig, version: string): readonly string[] {
   const lines = [`smartstack ${version} ${config.role}`];
   if (config.nerve !== undefined) {
-    const { docker, nerve } = config.nerve;
-    lines.push(`  watches   ${docker === false ? "no Docker (docker: false)" : `Docker at ${docker.host}`}`);
+    const { engines, nerve } = config.nerve;
+    const hosts = engines.map(({ host }) => host).join(", ");
+    lines.push(`  watches   ${hosts === "" ? "no Docker (docker: false)" : `Docker at ${hosts}`}`);
     const services = Object.keys(nerve.services);
     if (services.length > 0) lines.push(`  announces ${services.join(", ")} from the config file`);
   }

@@ -20,6 +20,9 @@ export interface EventTable {
   "instance.withdrawn": { readonly service: string; readonly id: string; readonly reason: string };
   "instance.repaired": { readonly service: string; readonly id: string };
   "check.changed": { readonly service: string; readonly id: string; readonly up: boolean; readonly reason: string };
+  /** Every instance of the service on this node fails its checks: the last ones stay announced (on_all_down: keep). */
+  "service.held": { readonly service: string; readonly instances: number };
+  "service.released": { readonly service: string };
   "nerve.fenced": { readonly node: string; readonly reason: string };
   "registry.connected": { readonly registry: string; readonly role: "announce" | "watch" };
   "registry.disconnected": { readonly registry: string; readonly role: "announce" | "watch"; readonly reason: string };

@@ -88,6 +88,8 @@ export interface RegistrationStatus {
   /** It lies in the registry now. */
   readonly announced: boolean;
   readonly reason: string;
+  /** What its check was last answered, or what its command wrote, where that says more than the reason. Bounded. */
+  readonly output?: string;
   readonly sinceMs: number;
 }
 

@@ -1,6 +1,7 @@
-import { isIPv6 } from "node:net";
-import { type ContainerFacts, type NetworkAttachment, type PortKey, portText, samePort } from "./containers.ts";
+import { isIPv4, isIPv6 } from "node:net";
+import { type NetworkAttachment, type PortKey, type PublishedPort, portText, samePort } from "./containers.ts";
 import type { AddressMode } from "./labels.ts";
+import type { Place } from "./place.ts";
 import { matchNetwork, type Reach, reaches } from "./reach.ts";
 
 /** What the choice of an address depends on besides the container. */
@@ -35,14 +36,13 @@ export function formatAddress(host: string, port: number): string {
 }
 
 /** Where clients reach a container's port. Pure and deterministic: no order of Docker's maps has a say. */
-export function chooseAddress(facts: ContainerFacts, port: PortKey, policy: AddressPolicy): AddressChoice {
-  const { networkMode } = facts;
+export function chooseAddress(place: Place, port: PortKey, policy: AddressPolicy): AddressChoice {
+  const { networkMode } = place;
   if (networkMode === "none") return { refused: "it has no network (network mode none)" };
-  if (networkMode.startsWith("container:"))
-    return { refused: `it shares the network of container ${networkMode.slice(10, 22)}: label that container instead` };
   if (networkMode === "host") return onHostNetwork(port, policy);
-  const mode = policy.mode === "auto" ? (policy.shared ? "host" : "container") : policy.mode;
-  return mode === "host" ? publishedAddress(facts, port, policy) : containerAddress(facts, port, policy);
+  const elsewhere = policy.shared || policy.reach.kind === "remote";
+  const mode = policy.mode === "auto" ? (elsewhere ? "host" : "container") : policy.mode;
+  return mode === "host" ? publishedAddress(place, port, policy) : containerAddress(place, port, policy);
 }
 
 function onHostNetwork(port: PortKey, policy: AddressPolicy): AddressChoice {
@@ -63,6 +63,7 @@ type HostChoice = { readonly host: string; readonly reason: string } | { readonl
 /** How other machines reach this host. */
 function advertised(policy: AddressPolicy): HostChoice {
   if (policy.advertise !== undefined) return { host: policy.advertise, reason: "docker.advertise" };
+  if (policy.reach.kind === "remote") return engineAddress(policy.reach.host);
   if (policy.reach.kind === "container") return { refused: "nerve runs in a container: set docker.advertise" };
   const source = policy.sourceAddress;
   if (source === undefined)
@@ -73,28 +74,28 @@ function advertised(policy: AddressPolicy): HostChoice {
 }
 
 /** How this machine reaches itself, for registries that only it reads. */
-function localHost(policy: AddressPolicy): HostChoice {
+function localHost(policy: AddressPolicy, ipv6 = false): HostChoice {
   if (policy.advertise !== undefined) return { host: policy.advertise, reason: "docker.advertise" };
+  if (policy.reach.kind === "remote") return engineAddress(policy.reach.host);
   if (policy.reach.kind === "container") return { refused: "nerve runs in a container: set docker.advertise" };
-  return { host: "127.0.0.1", reason: "the registry is read on this machine only" };
+  return { host: ipv6 ? "::1" : "127.0.0.1", reason: "the registry is read on this machine only" };
 }
 
-function publishedAddress(facts: ContainerFacts, port: PortKey, policy: AddressPolicy): AddressChoice {
-  const binding = lowestBinding(facts, port);
-  if (binding === undefined)
+function engineAddress(host: string): HostChoice {
+  return { host, reason: "the address of its engine" };
+}
+
+function publishedAddress(place: Place, port: PortKey, policy: AddressPolicy): AddressChoice {
+  const bindings = byPreference(place.published.filter((binding) => samePort(binding, port)));
+  const hosts = bindings.map((binding) => ({ binding, host: bindingHost(binding, policy) }));
+  const chosen = hosts.find(({ host }) => !("refused" in host)) ?? hosts[0];
+  if (chosen === undefined)
     return {
       refused: `port ${portText(port)} is not published: publish it (-p ${port.port}), or set docker.address to container`,
     };
-  const wildcard = binding.hostIp === "" || binding.hostIp === "0.0.0.0" || binding.hostIp === "::";
-  const host = wildcard
-    ? policy.shared
-      ? advertised(policy)
-      : localHost(policy)
-    : { host: binding.hostIp, reason: `bound to ${binding.hostIp}` };
+  const { binding, host } = chosen;
   if ("refused" in host) return host;
-  if (policy.shared && isLoopback(host.host) && !isLoopback(policy.advertise ?? ""))
-    return { refused: `port ${portText(port)} is published on ${host.host} only: other machines cannot reach it` };
-  const own = bestAttachment(facts, policy);
+  const own = bestAttachment(place, policy);
   const probe =
     own !== undefined && reaches(policy.reach, own)
       ? { host: addressOf(own), port: port.port, published: false }
@@ -108,34 +109,50 @@ function publishedAddress(facts: ContainerFacts, port: PortKey, policy: AddressP
   };
 }
 
-/** IPv4 before IPv6, all-interfaces before a single one, then the lowest port: the same answer whatever Docker lists first. */
-function lowestBinding(
-  facts: ContainerFacts,
-  port: PortKey,
-): { readonly hostIp: string; readonly hostPort: number } | undefined {
-  const rank = (hostIp: string): string =>
-    `${hostIp.includes(":") ? 1 : 0}${hostIp === "" || hostIp === "0.0.0.0" || hostIp === "::" ? 0 : 1}${isLoopback(hostIp) ? 1 : 0}${hostIp}`;
-  return facts.published
-    .filter((binding) => samePort(binding, port))
-    .sort((a, b) =>
-      rank(a.hostIp) < rank(b.hostIp) ? -1 : rank(a.hostIp) > rank(b.hostIp) ? 1 : a.hostPort - b.hostPort,
-    )[0];
+/** Where a `-p` is reached. An engine binds IPv4 and IPv6 apart: what is published on [::] refuses IPv4 (measured on 20.10). */
+function bindingHost(binding: PublishedPort, policy: AddressPolicy): HostChoice {
+  const { hostIp } = binding;
+  const ipv6 = hostIp.includes(":");
+  const where = `port ${portText(binding)} is published on ${hostIp}`;
+  if (!isWildcard(hostIp)) {
+    if ((policy.shared || policy.reach.kind === "remote") && isLoopback(hostIp) && !isLoopback(policy.advertise ?? ""))
+      return { refused: `${where} only: other machines cannot reach it` };
+    return { host: hostIp, reason: `bound to ${hostIp}` };
+  }
+  const host = policy.shared ? advertised(policy) : localHost(policy, ipv6);
+  if ("refused" in host) return host;
+  const familyFits = hostIp === "" || (ipv6 ? !isIPv4(host.host) : !isIPv6(host.host));
+  if (familyFits) return host;
+  return { refused: `${where} only, which ${host.host} (${host.reason}) does not reach` };
 }
 
-function containerAddress(facts: ContainerFacts, port: PortKey, policy: AddressPolicy): AddressChoice {
+/** All interfaces before a single one, the loopback last; of those IPv4 before IPv6; then the lowest address and port: whatever Docker lists first. */
+function byPreference(bindings: readonly PublishedPort[]): PublishedPort[] {
+  const rank = ({ hostIp, hostPort }: PublishedPort): string => {
+    const kind = isWildcard(hostIp) ? 0 : isLoopback(hostIp) ? 2 : 1;
+    return `${kind}${hostIp.includes(":") ? 1 : 0}${hostIp} ${String(hostPort).padStart(5, "0")}`;
+  };
+  return [...bindings].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+}
+
+function isWildcard(hostIp: string): boolean {
+  return hostIp === "" || hostIp === "0.0.0.0" || hostIp === "::";
+}
+
+function containerAddress(place: Place, port: PortKey, policy: AddressPolicy): AddressChoice {
   if (policy.shared && policy.network === undefined)
     return { refused: "container addresses in a shared registry need docker.network or the label smartstack.network" };
-  if (policy.network !== undefined && matchNetwork(facts, policy.network) === undefined)
+  if (policy.network !== undefined && matchNetwork(place, policy.network) === undefined)
     return {
-      refused: `it is not on network ${policy.network}, but on ${facts.networks.map((network) => network.name).join(", ") || "none"}`,
+      refused: `it is not on network ${policy.network}, but on ${place.networks.map((network) => network.name).join(", ") || "none"}`,
     };
-  const attachment = bestAttachment(facts, policy);
+  const attachment = bestAttachment(place, policy);
   if (attachment === undefined) return { refused: "it has no address on any network" };
   const reachable = reaches(policy.reach, attachment);
   // Docker Desktop and rootless engines keep their networks out of this machine's reach, but publish into it.
-  const isOutOfReach = !reachable && !policy.shared && policy.reach.kind === "host";
-  if (isOutOfReach && policy.mode === "auto" && lowestBinding(facts, port) !== undefined)
-    return publishedAddress(facts, port, policy);
+  const elsewhere = !reachable && !policy.shared && policy.mode === "auto" && policy.reach.kind === "host";
+  if (elsewhere && place.published.some((binding) => samePort(binding, port)))
+    return publishedAddress(place, port, policy);
   return {
     host: addressOf(attachment),
     port: port.port,
@@ -145,10 +162,10 @@ function containerAddress(facts: ContainerFacts, port: PortKey, policy: AddressP
   };
 }
 
-/** The network asked for; else the first by name that nerve reaches, else the first by name. */
-function bestAttachment(facts: ContainerFacts, policy: AddressPolicy): NetworkAttachment | undefined {
-  if (policy.network !== undefined) return usable(matchNetwork(facts, policy.network));
-  const candidates = facts.networks.filter((network) => usable(network) !== undefined);
+/** The network asked for; else the first by name that nerve reaches, else the first by name. Swarm's ingress leads to no single container. */
+function bestAttachment(place: Place, policy: AddressPolicy): NetworkAttachment | undefined {
+  if (policy.network !== undefined) return usable(matchNetwork(place, policy.network));
+  const candidates = place.networks.filter((network) => usable(network) !== undefined && network.name !== "ingress");
   return candidates.find((network) => reaches(policy.reach, network)) ?? candidates[0];
 }
 

@@ -1,83 +1,7 @@
-import { isIPv6 } from "node:net";
-import { duration, nodeNameProblem, port, serviceNameProblem } from "@smartstack/core";
+import { duration, port, serviceNameProblem } from "@smartstack/core";
 import { z } from "zod";
-import { CONFIG_CHECKS } from "./checks/index.ts";
-
-const CONVENTIONS = ["registrator", "nginx-proxy", "compose", "docker-register"] as const;
-const CONVENTIONS_READY: readonly string[] = ["compose"];
-
-const nonEmpty = z.string().min(1);
-const checkInterval = duration({ minMs: 50 });
-const checkTimeout = duration({ minMs: 10, maxMs: 60_000 });
-const threshold = z.int().min(1).max(100);
-
-const nodeName = nonEmpty.superRefine((value, context) => {
-  const problem = nodeNameProblem(value);
-  if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-});
-
-const engineHost = nonEmpty.refine((value) => /^(unix:\/\/\/.+|tcp:\/\/[^/]+)$/.test(value), {
-  message: "expected unix:///path/to/docker.sock or tcp://host:port",
-});
-
-// host:port pairs would be taken for host names by every reader of the registry.
-const hostOnly = nonEmpty.refine((value) => value.length <= 255 && (isIPv6(value) || /^[A-Za-z0-9_.-]+$/.test(value)), {
-  message: "expected a host name or an IP address, without a port",
-});
-
-const convention = z.enum(CONVENTIONS).refine((value) => CONVENTIONS_READY.includes(value), {
-  error: (issue) =>
-    `convention ${String(issue.input)} is not supported yet; supported: ${CONVENTIONS_READY.join(", ")}`,
-});
-
-/** The `docker:` part of a configuration. */
-export const dockerConfig = z.strictObject({
-  host: engineHost.default("unix:///var/run/docker.sock"),
-  /** The node's name in the registry; default: derived from the engine's id. */
-  node: nodeName.optional(),
-  /** What other hosts reach this one by. */
-  advertise: hostOnly.optional(),
-  address: z.enum(["auto", "host", "container"]).default("auto"),
-  /** For container addresses: a network's name, its compose name without the project, or its id. */
-  network: nonEmpty.optional(),
-  filter: z
-    .strictObject({
-      label: z.union([nonEmpty, z.array(nonEmpty)]).optional(),
-      project: z.literal("own").optional(),
-    })
-    .prefault({}),
-  conventions: z.array(convention).default([]),
-  expose_by_default: z.boolean().default(false),
-});
-
-export type DockerConfig = z.output<typeof dockerConfig>;
-
-// The originals' configs quote ports as often as not.
-const configPort = z.union([
-  port,
-  z
-    .string()
-    .regex(/^\d{1,5}$/)
-    .transform(Number)
-    .pipe(port),
-]);
-
-const httpPath = z.string().regex(/^\/[\x21-\x7e]*$/, "expected a path that begins with /, without spaces");
-
-const configCheck = z.strictObject({
-  type: z.enum(CONFIG_CHECKS),
-  name: nonEmpty.optional(),
-  host: hostOnly.optional(),
-  port: configPort.optional(),
-  /** For http; `path` is the same. */
-  uri: httpPath.optional(),
-  path: httpPath.optional(),
-  /** For http: the body must contain it. */
-  expect: z.string().optional(),
-  timeout: checkTimeout.optional(),
-  rise: threshold.optional(),
-  fall: threshold.optional(),
-});
+import { checkInterval, checkTimeout, configCheck, damping, threshold } from "./config-check.ts";
+import { configPort, hostOnly, nonEmpty } from "./config-values.ts";
 
 const configService = z.strictObject({
   host: hostOnly,
@@ -104,6 +28,8 @@ export const nerveConfig = z.strictObject({
   instance_id: nonEmpty.max(255).optional(),
   /** What stopping does to our entries; default: keep Docker's for one ttl, withdraw those of `services`. */
   on_stop: z.enum(["keep", "withdraw"]).optional(),
+  /** What happens when all instances of a service on this node fail their checks: keep announces the last ones on. */
+  on_all_down: z.enum(["keep", "withdraw"]).default("withdraw"),
   services: z.record(serviceName, configService).default({}),
   check: z
     .strictObject({
@@ -111,6 +37,7 @@ export const nerveConfig = z.strictObject({
       timeout: checkTimeout.default(1_000),
       rise: threshold.default(1),
       fall: threshold.default(2),
+      damping: damping.optional(),
     })
     .prefault({}),
   /** How often everything is compared with the engine's list, whatever the events said. */

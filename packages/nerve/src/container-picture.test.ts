@@ -16,6 +16,7 @@ let asked: { answer(json: InspectJson | undefined): Promise<void>; fail(): Promi
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const lens: Lens = {
   labels: [],
+  keepsEnv: () => false,
   api: {
     inspect: () =>
       new Promise((resolve, reject) => {

@@ -22,6 +22,7 @@ export interface Lens {
   readonly api: DockerApi;
   /** The label filters, `key` or `key=value`. */
   readonly labels: readonly string[];
+  readonly keepsEnv: (variable: string) => boolean;
 }
 
 /** The picture of the engine's containers, drawn from events, inspects and lists. */
@@ -100,7 +101,7 @@ async function inspect(
   const json = await lens.api.inspect(id);
   // Removed while the answer was on its way: it speaks of a container that is gone.
   if (signal.aborted || (known && !table.all().has(id))) return;
-  const facts = json === undefined ? undefined : containerFacts(json);
+  const facts = json === undefined ? undefined : containerFacts(json, lens.keepsEnv);
   if (facts === undefined || !matchesLabels(facts.labels, lens.labels)) table.remove(id);
   else table.facts(facts, beganMs);
 }

@@ -5,19 +5,19 @@ import { type Judged, nameOf } from "./docker-source.ts";
 import type { EntryFacts } from "./entries.ts";
 import type { Registration } from "./registrations.ts";
 
-interface StatusContext {
+export interface StatusContext {
   readonly facts: EntryFacts;
+  /** By entryKey: announced on though their checks fail. */
+  readonly held: ReadonlySet<string>;
   readonly state: (key: string) => InstanceState;
 }
 
 /** Every container, and every service from configuration, with the reason for what it is. Pure. */
 export function allStatus(
   judged: ReadonlyMap<string, Judged> | undefined,
-  facts: EntryFacts,
-  state: (key: string) => InstanceState,
+  context: StatusContext,
 ): readonly ContainerStatus[] {
-  const context: StatusContext = { facts, state };
-  const configured = [...facts.registrations.values()].filter(({ container }) => container === undefined);
+  const configured = [...context.facts.registrations.values()].filter(({ container }) => container === undefined);
   return [
     ...[...(judged?.values() ?? [])].map((one) => containerStatus(one, context)),
     ...configured.map((one) => configStatus(one, context)),
@@ -61,7 +61,10 @@ function configStatus(registration: Registration, context: StatusContext): Conta
 
 function registrationStatus(registration: Registration, context: StatusContext): RegistrationStatus {
   const { offer, key, health, reason, sinceMs } = registration;
+  const output = lastOutput(registration);
   const announced = context.facts.entries.has(key);
+  const waits = health === "up" && !announced ? "; waits for the registry" : "";
+  const held = context.held.has(key) ? "; stays announced, as every instance of its service here fails" : "";
   return {
     service: offer.service,
     id: offer.id,
@@ -71,7 +74,14 @@ function registrationStatus(registration: Registration, context: StatusContext):
     health,
     state: context.state(key),
     announced,
-    reason: health === "up" && !announced ? `${reason}; waits for the registry` : reason,
+    reason: `${reason}${waits}${held}`,
+    ...(output === undefined ? {} : { output }),
     sinceMs,
   };
+}
+
+/** Of several checks, that of one which keeps it from being up. */
+function lastOutput({ probers }: Registration): string | undefined {
+  const outputs = probers.map((prober) => prober.health()).filter(({ output }) => output !== undefined);
+  return (outputs.find(({ state }) => state !== "up") ?? outputs[0])?.output;
 }

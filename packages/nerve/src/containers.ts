@@ -32,6 +32,8 @@ export interface ContainerFacts {
   readonly name: string;
   readonly image: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of its environment only what the switched-on conventions read. Never written, logged or shown as it is. */
+  readonly env: Readonly<Record<string, string>>;
   /** Its processes run: not paused, not between two restarts. */
   readonly running: boolean;
   /** The engine's own word for its state: running, paused, restarting, exited … */
@@ -69,6 +71,7 @@ export interface InspectJson {
   readonly Config?: {
     readonly Image?: string;
     readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly Env?: readonly string[] | null;
     readonly StopSignal?: string | null;
     readonly StopTimeout?: number | null;
     readonly ExposedPorts?: Readonly<Record<string, unknown>> | null;
@@ -91,8 +94,11 @@ interface EndpointJson {
   readonly GlobalIPv6Address?: string;
 }
 
-/** Translates an inspect answer. Pure; what is missing reads as empty. */
-export function containerFacts(json: InspectJson): ContainerFacts {
+/** Translates an inspect answer. Pure; what is missing reads as empty. Variables that `keepsEnv` does not want are dropped here. */
+export function containerFacts(
+  json: InspectJson,
+  keepsEnv: (variable: string) => boolean = () => false,
+): ContainerFacts {
   const state = json.State ?? {};
   const config = json.Config ?? {};
   const settings = json.NetworkSettings ?? {};
@@ -102,6 +108,7 @@ export function containerFacts(json: InspectJson): ContainerFacts {
     name: (json.Name ?? "").replace(/^\//, ""),
     image: config.Image ?? "",
     labels: config.Labels ?? {},
+    env: variables(config.Env ?? [], keepsEnv),
     running: state.Running === true && state.Paused !== true && state.Restarting !== true && state.Dead !== true,
     status: state.Status ?? "unknown",
     startedAt: state.StartedAt ?? "",
@@ -132,6 +139,22 @@ export function portText(key: PortKey): string {
 
 export function samePort(a: PortKey, b: PortKey): boolean {
   return a.port === b.port && a.protocol === b.protocol;
+}
+
+/** `registry:5000/team/web:1.2@sha256:…` → `web`; undefined for an image that is known by its id only. */
+export function imageName(image: string): string | undefined {
+  const path = image.replace(/@.*$/, "");
+  const last = path.split("/").at(-1) ?? "";
+  const name = last.split(":")[0] ?? "";
+  return name === "" || last.startsWith("sha256:") || /^[0-9a-f]{12,64}$/.test(name) ? undefined : name;
+}
+
+function variables(env: readonly string[], keeps: (variable: string) => boolean): Record<string, string> {
+  const pairs = env.map((text): [string, string] => {
+    const at = text.indexOf("=");
+    return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+  });
+  return Object.fromEntries(pairs.filter(([name]) => keeps(name)));
 }
 
 function engineHealth(status: string | undefined): EngineHealth | undefined {

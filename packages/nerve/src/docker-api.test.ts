@@ -39,7 +39,7 @@ test("a line that is no JSON is none of ours", () => {
 });
 
 test("no engine: says which socket was tried and what to do", async () => {
-  const api = await dockerApi("unix:///no/such/docker.sock", systemClock, new AbortController().signal);
+  const api = await dockerApi({ host: "unix:///no/such/docker.sock" }, systemClock, new AbortController().signal);
   await expect(api.info()).rejects.toMatchObject({
     code: "DOCKER_UNREACHABLE",
     retry: "after-backoff",
@@ -49,7 +49,7 @@ test("no engine: says which socket was tried and what to do", async () => {
 
 test("a call leaves nothing behind on the signal that outlives it", async () => {
   const { signal } = new AbortController();
-  const api = await dockerApi("unix:///no/such/docker.sock", systemClock, signal);
+  const api = await dockerApi({ host: "unix:///no/such/docker.sock" }, systemClock, signal);
   for (let call = 0; call < 20; call++) await expect(api.ping()).rejects.toThrow();
   expect(getEventListeners(signal, "abort")).toEqual([]);
   // Where Node keeps those that depend on it; nothing public tells.

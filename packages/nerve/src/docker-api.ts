@@ -1,7 +1,8 @@
 import type { Readable } from "node:stream";
-import { type Clock, describeError, isStackError, StackError, withDeadline } from "@smartstack/core";
+import { type Clock, withDeadline } from "@smartstack/core";
 import type Docker from "dockerode";
 import type { InspectJson } from "./containers.ts";
+import { dockerError, type Endpoint, openTransport, statusOf, targetOf } from "./docker-transport.ts";
 import { CONTAINER_ACTIONS, type ContainerEvent, NETWORK_ACTIONS } from "./lifecycle.ts";
 import { lineFramer } from "./ndjson.ts";
 
@@ -44,14 +45,15 @@ export interface DockerApi {
   events(onEvent: (event: ContainerEvent) => void, signal: AbortSignal): Promise<{ readonly closed: Promise<never> }>;
 }
 
-/** Opens nothing yet. `host` as in configuration: unix:///path or tcp://host:port. `stopping` ends every call at once. */
-export async function dockerApi(host: string, clock: Clock, stopping: AbortSignal): Promise<DockerApi> {
+/** Opens no connection yet. `stopping` ends every call at once. @throws StackError CONFIG_INVALID, to be tried again, when a TLS file cannot be read. */
+export async function dockerApi(endpoint: Endpoint, clock: Clock, stopping: AbortSignal): Promise<DockerApi> {
   // Loaded only by who watches Docker.
   const { default: Client } = await import("dockerode");
-  const target = host.replace(/^(unix|tcp):\/\//, "");
+  const target = targetOf(endpoint.host);
+  const transport = await openTransport(endpoint);
   // Separate clients: the library's timeout also kills an event stream that is merely quiet.
-  const calls = new Client(clientOptions(host, CALL_MS)) as Docker & Abortable;
-  const streams = new Client(clientOptions(host, 0));
+  const calls = new Client(transport(CALL_MS)) as Docker & Abortable;
+  const streams = new Client(transport(0));
   const call = async <T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     const ending = new AbortController();
     const end = (): void => ending.abort();
@@ -107,15 +109,6 @@ export async function dockerApi(host: string, clock: Clock, stopping: AbortSigna
 interface Abortable {
   info(options: { readonly abortSignal: AbortSignal }): Promise<unknown>;
   ping(options: { readonly abortSignal: AbortSignal }): Promise<unknown>;
-}
-
-// The library mixes what it is given with DOCKER_HOST, DOCKER_CLIENT_TIMEOUT and others of the environment: say everything.
-function clientOptions(host: string, timeout: number): Docker.DockerOptions {
-  const common = { protocol: "http" as const, timeout, ca: undefined, cert: undefined, key: undefined };
-  const place = host.startsWith("unix://")
-    ? { socketPath: host.slice("unix://".length), host: undefined, port: undefined }
-    : { socketPath: undefined, host: new URL(host).hostname, port: new URL(host).port || "2375", pathPrefix: "/" };
-  return { ...common, ...place } as unknown as Docker.DockerOptions;
 }
 
 /**
@@ -184,32 +177,4 @@ export function parseEvent(line: string): ContainerEvent | undefined {
   const signal = attributes.signal === undefined ? undefined : Number(attributes.signal);
   const labels = network ? undefined : attributes;
   return { container, action: action as ContainerEvent["action"], signal, labels };
-}
-
-function statusOf(error: unknown): number | undefined {
-  return (error as { statusCode?: number } | undefined)?.statusCode;
-}
-
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOENT: "no such socket; start Docker, or set docker.host",
-  ECONNREFUSED: "nobody listens; start Docker, or set docker.host",
-  EACCES: "permission denied; add your user to group docker, or set docker.host",
-};
-
-/** Says which socket was tried and what to do. */
-function dockerError(target: string, what: string, cause: unknown): StackError {
-  if (isStackError(cause) && cause.code !== "DEADLINE") return cause;
-  const status = statusOf(cause);
-  if (status !== undefined) {
-    const text = `docker at ${target}: ${what} answered ${status}`;
-    return new StackError("DOCKER_FAILED", text, { side: "docker", retry: "after-backoff", cause });
-  }
-  const code = (cause as { code?: string } | undefined)?.code ?? "";
-  const why = ADVICE[code] ?? describeError(cause);
-  return new StackError("DOCKER_UNREACHABLE", `cannot reach ${target}: ${why}`, {
-    side: "docker",
-    retry: "after-backoff",
-    // The advice replaces the library's words for the well-known cases.
-    ...(code in ADVICE ? {} : { cause }),
-  });
 }

@@ -1,12 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EventBus, entryKey, type Random, type Readiness, withDeadline } from "@smartstack/core";
 import { formatAddress } from "./addresses.ts";
-import type { DockerConfig, NerveConfig } from "./config.ts";
+import type { NerveConfig } from "./config.ts";
 import { type Tracked, whyOut } from "./container-table.ts";
 import type { ContainerFacts } from "./containers.ts";
 import { dockerApi, type EngineInfo } from "./docker-api.ts";
-import { localSubnets, ownContainerHints, sourceAddressTo } from "./local-network.ts";
+import type { DockerConfig } from "./docker-config.ts";
+import { localAddresses, localSubnets, ownContainerHints, remoteHost, sourceAddressTo } from "./local-network.ts";
 import { containerOffers, type HostPolicy, type OffersVerdict } from "./offers.ts";
+import { dependants, placeOf } from "./place.ts";
 import type { Reach } from "./reach.ts";
 import type { Registrations } from "./registrations.ts";
 import { type ContainerWatch, watchContainers } from "./watch-containers.ts";
@@ -22,7 +24,8 @@ export interface DockerSourceDeps {
   readonly random: Random;
   readonly events: EventBus;
   readonly registrations: Registrations;
-  readonly onEngine: (info: EngineInfo) => void;
+  /** Undefined: the node's name is configured, and the engine was not asked who it is. */
+  readonly onEngine: (info: EngineInfo | undefined) => void;
   /** The picture changed in a way that matters for what is kept in the registry. */
   readonly onChange: () => void;
 }
@@ -61,9 +64,14 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     shared: deps.shared,
     advertise: docker.advertise,
     sourceAddress,
-    reach: reachOf(own),
+    reach: reachOf(own, deps.docker.host),
   });
   const apply = (id: string): void => {
+    applyOne(id);
+    for (const other of dependants(id, watch.containers())) applyOne(other);
+    deps.onChange();
+  };
+  const applyOne = (id: string): void => {
     const tracked = watch.containers().get(id);
     const before = judged.get(id);
     if (tracked === undefined) {
@@ -72,18 +80,22 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     } else {
       const out = whyOut(tracked);
       const { facts } = tracked;
-      const verdict = facts === undefined ? NOTHING : containerOffers(facts, docker, deps.nerve().check, hostPolicy());
+      const place = facts && placeOf(facts, (other) => watch.containers().get(other));
+      const verdict =
+        facts === undefined || place === undefined
+          ? NOTHING
+          : containerOffers(facts, place, docker, deps.nerve().check, hostPolicy());
       judged.set(id, { tracked, out, verdict });
       // Labels of a container that does not run are no news yet.
-      if (out === undefined)
+      if (out === undefined && verdict.pending === undefined)
         tellNews(events, nameOf(tracked), before?.out === undefined ? before?.verdict : undefined, verdict);
       registrations.sync(id, out === undefined ? verdict.offers : []);
       registrations.kick(id);
     }
-    deps.onChange();
   };
   const applyAll = (): void => {
-    for (const id of [...watch.containers().keys()]) apply(id);
+    for (const id of [...watch.containers().keys()]) applyOne(id);
+    deps.onChange();
   };
   const refreshRoute = async (): Promise<void> => {
     if (!deps.shared || docker.advertise !== undefined) return;
@@ -97,7 +109,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
   const watch: ContainerWatch = watchContainers({
     config: docker,
     reconcileMs: () => deps.nerve().reconcile,
-    openApi: (stopping) => dockerApi(deps.docker.host, clock, stopping),
+    openApi: (stopping) => dockerApi(deps.docker, clock, stopping),
     ownHints: ownContainerHints(),
     clock,
     random,
@@ -135,9 +147,11 @@ export function nameOf(tracked: Tracked): string {
   return tracked.facts?.name || tracked.id.slice(0, 12);
 }
 
-function reachOf(own: ContainerFacts | undefined): Reach {
-  if (own === undefined || own.networkMode === "host") return { kind: "host", subnets: localSubnets() };
-  return { kind: "container", networks: new Set(own.networks.map((network) => network.id)) };
+function reachOf(own: ContainerFacts | undefined, engine: string): Reach {
+  if (own !== undefined && own.networkMode !== "host")
+    return { kind: "container", networks: new Set(own.networks.map((network) => network.id)) };
+  const remote = own === undefined ? remoteHost(engine, localAddresses()) : undefined;
+  return remote === undefined ? { kind: "host", subnets: localSubnets() } : { kind: "remote", host: remote };
 }
 
 /** This machine's address on the route to the first registry host that has one. Never rejects. */

@@ -35,6 +35,7 @@ export function summaryFacts(summary: ContainerSummary): ContainerFacts {
     name: summary.Names?.[0]?.replace(/^\//, "") ?? "",
     image: summary.Image ?? "",
     labels: summary.Labels ?? {},
+    env: {},
     running: false,
     status: summary.State ?? "unknown",
     startedAt: "",

@@ -2,6 +2,7 @@ import type { Instance } from "@smartstack/core";
 import { describe, expect, test } from "vitest";
 import type { Tracked } from "./container-table.ts";
 import { containerFacts } from "./containers.ts";
+import type { Judged } from "./docker-source.ts";
 import { type EntryFacts, keepsEntry, mayComeBack, withdrawalReason } from "./entries.ts";
 import type { HealthState } from "./health.ts";
 import type { Registration } from "./registrations.ts";
@@ -16,9 +17,11 @@ interface Shape {
   readonly tracked?: Partial<Tracked> | undefined;
   readonly listed?: boolean;
   readonly docker?: boolean;
+  /** Its verdict waits for another container. */
+  readonly pending?: true;
 }
 
-function facts({ entry = ENTRY, health, tracked, listed = true, docker = true }: Shape): EntryFacts {
+function facts({ entry = ENTRY, health, tracked, listed = true, docker = true, pending }: Shape): EntryFacts {
   const whole: Tracked | undefined = tracked && {
     id: CONTAINER.padEnd(64, "0"),
     facts: undefined,
@@ -37,11 +40,14 @@ function facts({ entry = ENTRY, health, tracked, listed = true, docker = true }:
     health,
     reason: `check says ${health}`,
     sinceMs: 0,
+    fellMs: undefined,
   };
+  const verdict = { offers: [], refusals: [], warnings: [], ...(pending && { pending }) };
+  const judged = new Map<string, Judged>(whole && [[whole.id, { tracked: whole, out: undefined, verdict }]]);
   return {
     entries: new Map([[KEY, entry]]),
     registrations: new Map(registration === undefined ? [] : [[KEY, registration]]),
-    source: docker ? { find: () => whole, listed: () => listed, judged: () => new Map() } : undefined,
+    source: docker ? { find: () => whole, listed: () => listed, judged: () => judged } : undefined,
   };
 }
 
@@ -56,6 +62,11 @@ describe("an entry that an earlier run left", () => {
       false,
     ],
     ["its container offers nothing", { tracked: { facts: containerFacts({}) } }, false],
+    [
+      "its container uses the network of one that is not inspected yet",
+      { tracked: { facts: containerFacts({}) }, pending: true },
+      true,
+    ],
     ["its check has not concluded", { tracked: {}, health: "starting" }, true],
     ["its check has failed", { tracked: {}, health: "down" }, false],
     [

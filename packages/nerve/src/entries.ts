@@ -28,7 +28,8 @@ export function keepsEntry(key: string, facts: EntryFacts): boolean {
   if (source === undefined || entry.container === undefined) return false;
   if (!source.listed()) return true;
   const tracked = source.find(entry.container);
-  return tracked !== undefined && tracked.facts === undefined && tracked.lifecycle.phase === "in";
+  if (tracked === undefined || tracked.lifecycle.phase !== "in") return false;
+  return tracked.facts === undefined || source.judged().get(tracked.id)?.verdict.pending === true;
 }
 
 /** Why an entry is taken away, for people. */

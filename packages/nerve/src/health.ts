@@ -1,3 +1,5 @@
+import type { ProbeResult } from "./checks/check.ts";
+
 /** What a run of probes says. `starting` = not concluded yet: neither offered nor taken back. */
 export type HealthState = "starting" | "up" | "down";
 
@@ -10,6 +12,8 @@ export interface Health {
   readonly succeeded: boolean;
   /** What the last probe said. */
   readonly reason: string;
+  /** What it got for an answer, where that says more. */
+  readonly output?: string;
 }
 
 export interface Thresholds {
@@ -31,12 +35,49 @@ export const UNPROBED: Health = {
  * whatever `rise` says; a first failure does not conclude anything before `fall` of them, so that a restarted nerve
  * does not withdraw a living instance for one lost packet.
  */
-export function observe(health: Health, passed: boolean, reason: string, thresholds: Thresholds): Health {
+export function observe(health: Health, result: ProbeResult, thresholds: Thresholds): Health {
+  const { passed, ...said } = result;
   const streak = health.last === passed ? health.streak + 1 : 1;
-  const next = { streak, last: passed, succeeded: health.succeeded || passed, reason };
+  const next = { streak, last: passed, succeeded: health.succeeded || passed, ...said };
   if (passed && (health.last === undefined || streak >= thresholds.rise)) return { ...next, state: "up" };
   if (!passed && streak >= thresholds.fall) return { ...next, state: "down" };
   return { ...next, state: health.state };
+}
+
+/** What damping remembers of one check. */
+export interface Flips {
+  /** The last verdict that was not "starting". */
+  readonly verdict: "up" | "down" | undefined;
+  /** Monotonic milliseconds of its last changes, oldest first; no more than decide. */
+  readonly atMs: readonly number[];
+}
+
+export const NO_FLIPS: Flips = { verdict: undefined, atMs: [] };
+
+/** Changes are counted over this time. */
+const FLIPS_WITHIN_MS = 60_000;
+
+export interface Damped {
+  readonly flips: Flips;
+  readonly health: Health;
+  /** Held down: the time until it may come up, should nothing change any more. */
+  readonly heldForMs: number | undefined;
+}
+
+/**
+ * Holds a check down that goes up and down more than `limit` times within a minute, until it has been calmer again for
+ * a minute. Only a rise is ever held back: what is down counts at once. Pure.
+ */
+export function damp(flips: Flips, health: Health, limit: number, nowMs: number): Damped {
+  if (health.state === "starting") return { flips, health, heldForMs: undefined };
+  const turned = flips.verdict !== undefined && flips.verdict !== health.state;
+  const recent = flips.atMs.filter((atMs) => nowMs - atMs < FLIPS_WITHIN_MS);
+  const atMs = (turned ? [...recent, nowMs] : recent).slice(-(limit + 1));
+  const next: Flips = { verdict: health.state, atMs };
+  const oldest = atMs[0];
+  if (oldest === undefined || atMs.length <= limit) return { flips: next, health, heldForMs: undefined };
+  const reason = `flapping, held down: more than ${limit} changes within a minute; last: ${health.reason}`;
+  return { flips: next, health: { ...health, state: "down", reason }, heldForMs: oldest + FLIPS_WITHIN_MS - nowMs };
 }
 
 /** Several checks of one instance: up when all are, down when one is. */

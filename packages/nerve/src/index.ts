@@ -1,2 +1,3 @@
-export { type DockerConfig, dockerConfig, type NerveConfig, nerveConfig } from "./config.ts";
+export { type NerveConfig, nerveConfig } from "./config.ts";
+export { type DockerConfig, dockerConfig, dockerEngines, dockerSetting } from "./docker-config.ts";
 export { createNerve, type Nerve, type NerveDeps, type NerveOptions } from "./nerve.ts";

@@ -23,11 +23,22 @@ const KEYS = [
 
 export type Key = (typeof KEYS)[number];
 
-/** Without the prefix. An empty value counts as absent, as in every other tool of this kind. */
-export function ownLabels(labels: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
-  const own = new Map<string, string>();
-  for (const [key, value] of Object.entries(labels)) {
-    if (key.startsWith(PREFIX) && value.trim() !== "") own.set(key.slice(PREFIX.length), value.trim());
+/** A value, and how to speak of it: `smartstack.weight=3`. */
+export interface Said {
+  readonly value: string;
+  readonly shown: string;
+}
+
+/** By key without the prefix. */
+export type Keys = ReadonlyMap<string, Said>;
+
+/** An empty value counts as absent, as in every other tool of this kind. */
+export function ownLabels(labels: Readonly<Record<string, string>>): Keys {
+  const own = new Map<string, Said>();
+  for (const [key, text] of Object.entries(labels)) {
+    const value = text.trim();
+    if (key.startsWith(PREFIX) && value !== "")
+      own.set(key.slice(PREFIX.length), { value, shown: `label ${key}=${value}` });
   }
   return own;
 }
@@ -43,7 +54,7 @@ function isKnown(key: string): boolean {
   return (KEYS as readonly string[]).includes(key) || /^meta\../.test(key);
 }
 
-export function unknownKeys(own: ReadonlyMap<string, string>): string[] {
+export function unknownKeys(own: Keys): string[] {
   const warnings: string[] = [];
   for (const whole of own.keys()) {
     const { key } = splitKey(whole);
@@ -57,7 +68,7 @@ export function unknownKeys(own: ReadonlyMap<string, string>): string[] {
 }
 
 /** Labels of a port that change nothing. */
-export function idlePorts(own: ReadonlyMap<string, string>, wanted: readonly PortKey[]): string[] {
+export function idlePorts(own: Keys, wanted: readonly PortKey[]): string[] {
   const warnings: string[] = [];
   for (const whole of [...own.keys()].sort()) {
     const { port, key } = splitKey(whole);

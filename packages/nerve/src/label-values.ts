@@ -1,13 +1,13 @@
-import { durationMs, formatDuration } from "@smartstack/core";
+import { durationMs, formatDuration, serviceNameProblem } from "@smartstack/core";
 import type { CheckType } from "./checks/index.ts";
 import { type PortKey, parsePortKey } from "./containers.ts";
 
-/** A label's value did not make sense; the message says what was expected, without naming the label. */
+/** A label's value did not make sense; the message says what was expected, and names neither label nor value. */
 export class LabelProblem extends Error {}
 
 /** What `smartstack.check` may say: only port and path come from a label, never a host. */
 export interface LabelCheck {
-  readonly type: Exclude<CheckType, "noop">;
+  readonly type: Extract<CheckType, "docker" | "grpc" | "http" | "https" | "none" | "tcp">;
   readonly port: number | undefined;
   readonly path: string | undefined;
 }
@@ -19,6 +19,14 @@ export function booleanValue(value: string): boolean {
   const lower = value.toLowerCase();
   if (!TRUE.includes(lower) && !FALSE.includes(lower)) throw new LabelProblem("expected true or false");
   return TRUE.includes(lower);
+}
+
+export function serviceValue(value: string): string {
+  if (serviceNameProblem(value) !== undefined)
+    throw new LabelProblem(
+      'expected a service name: 1–128 letters, digits, ".", "_" or "-", beginning and ending with a letter or digit',
+    );
+  return value;
 }
 
 export function portValue(value: string): PortKey {
@@ -49,14 +57,16 @@ export function choiceValue<T extends string>(value: string, choices: readonly T
   return choice;
 }
 
-/** `docker`, `none`, `tcp`, `tcp:8081`, `http:/path`, `http:8081/path`. */
+/** `docker`, `none`, `tcp`, `tcp:8081`, `grpc`, `grpc:9090`, `http:/path`, `http:8081/path`, `https:/path`. */
 export function checkValue(value: string): LabelCheck {
-  const match = /^(?:(docker|none)|(tcp)(?::(\d{1,5}))?|(http)(?::(\d{1,5})?(\/(?!\/)[\x21-\x7e]*)?)?)$/.exec(value);
+  const match = /^(?:(docker|none)|(tcp|grpc)(?::(\d{1,5}))?|(https?)(?::(\d{1,5})?(\/(?!\/)[\x21-\x7e]*)?)?)$/.exec(
+    value,
+  );
   const portText = match?.[3] ?? match?.[5];
   const port = portText === undefined ? undefined : Number(portText);
   if (match === null || (port !== undefined && (port < 1 || port > 65_535)))
     throw new LabelProblem(
-      "expected docker, tcp, http:/path or none (a port may stand before the path: http:8081/path)",
+      "expected docker, tcp, grpc, http:/path, https:/path or none (a port may stand before the path: http:8081/path)",
     );
   const type = (match[1] ?? match[2] ?? match[4]) as LabelCheck["type"];
   return { type, port, path: match[6] };

@@ -1,13 +1,17 @@
 import { describe, expect, test } from "vitest";
 import type { PortKey } from "./containers.ts";
-import { type LabelsInput, readLabels } from "./labels.ts";
+import type { Conventional } from "./conventions/convention.ts";
+import { type LabelRules, readLabels } from "./labels.ts";
 
 const TCP80: PortKey = { port: 80, protocol: "tcp" };
 const TCP443: PortKey = { port: 443, protocol: "tcp" };
 const UDP53: PortKey = { port: 53, protocol: "udp" };
 
-function read(labels: Record<string, string>, more: Partial<LabelsInput> = {}) {
-  return readLabels({ labels, ports: [TCP80], image: "shop/web:1", compose: false, exposeByDefault: false, ...more });
+function read(labels: Record<string, string>, more: Partial<Conventional> = {}, rules: Partial<LabelRules> = {}) {
+  return readLabels(
+    { labels, env: {}, ports: [TCP80], published: [], image: "shop/web:1", ...more },
+    { conventions: [], exposeByDefault: false, ...rules },
+  );
 }
 
 describe("which services", () => {
@@ -75,56 +79,61 @@ describe("which services", () => {
     expect(only).toMatchObject({ services: [{ service: "web", port: TCP80 }], refusals: [], warnings: [] });
     const named = { "smartstack.80.service": "web", "smartstack.443.service": "tls", "smartstack.443/tcp.ignore": "1" };
     expect(read(named, two)).toMatchObject({ services: [{ service: "web" }], refusals: [], warnings: [] });
-    expect(read({ "smartstack.443.ignore": "1" }, { ...two, exposeByDefault: true }).services).toHaveLength(1);
+    expect(read({ "smartstack.443.ignore": "1" }, two, { exposeByDefault: true }).services).toHaveLength(1);
   });
 
   test("an ignore that says neither yes nor no registers nothing of what it is about", () => {
     const all = read({ "smartstack.service": "web", "smartstack.ignore": "maybe" });
     expect(all.services).toEqual([]);
-    expect(all.refusals).toEqual(["smartstack.ignore=maybe: expected true or false"]);
+    expect(all.refusals).toEqual(["label smartstack.ignore=maybe: expected true or false"]);
     const one = read({ "smartstack.80.service": "web", "smartstack.443.service": "tls", "smartstack.443.ignore": "?" });
     expect(one.services).toMatchObject([{ service: "web" }]);
-    expect(one.refusals).toEqual(["smartstack.443.ignore=?: expected true or false"]);
+    expect(one.refusals).toEqual(["label smartstack.443.ignore=?: expected true or false"]);
   });
 });
 
-describe("names from elsewhere", () => {
-  const compose = { "com.docker.compose.service": "api", "com.docker.compose.oneoff": "False" };
+describe("expose_by_default", () => {
+  const all = { exposeByDefault: true };
 
-  test("compose's, when switched on and opted in by smartstack.port", () => {
-    expect(read({ ...compose, "smartstack.port": "80" }, { compose: true }).services).toMatchObject([
-      { service: "api" },
+  test("takes what exposes exactly one TCP port, by its compose service or its image", () => {
+    expect(read({}, { image: "reg.local:5000/team/web:1.2@sha256:abc" }, all).services).toMatchObject([
+      { service: "web", port: TCP80 },
     ]);
-    expect(read({ ...compose }, { compose: true }).services).toEqual([]);
-    expect(read({ ...compose, "smartstack.port": "80" }).services).toEqual([]);
-    expect(
-      read({ ...compose, "com.docker.compose.oneoff": "True", "smartstack.port": "80" }, { compose: true }).services,
-    ).toEqual([]);
-    expect(
-      read({ ...compose, "smartstack.port": "80", "smartstack.service": "own" }, { compose: true }).services,
-    ).toMatchObject([{ service: "own" }]);
+    expect(read({ "com.docker.compose.service": "api" }, {}, all).services).toMatchObject([{ service: "api" }]);
+    expect(read({}, { ports: [TCP80, UDP53] }, all).services).toMatchObject([{ port: TCP80 }]);
+    expect(read({}, { ports: [TCP80, TCP443] }, all).ignored).toBe("no smartstack labels");
+    expect(read({}, { ports: [] }, all).services).toEqual([]);
   });
 
-  test("expose_by_default takes what exposes exactly one TCP port", () => {
-    const all = { exposeByDefault: true };
-    expect(read({}, { ...all, image: "reg.local:5000/team/web:1.2@sha256:abc" }).services).toMatchObject([
-      { service: "web" },
-    ]);
-    expect(read(compose, all).services).toMatchObject([{ service: "api" }]);
-    expect(read({}, { ...all, ports: [TCP80, TCP443] }).services).toEqual([]);
-    expect(read({}, { ...all, ports: [] }).services).toEqual([]);
+  test("leaves alone what asks for it, what compose runs once, and what has no name", () => {
+    expect(read({ "smartstack.ignore": "1" }, {}, all).services).toEqual([]);
+    expect(read({ "com.docker.compose.oneoff": "True" }, {}, all).services).toEqual([]);
+    expect(read({}, { image: `sha256:${"ab".repeat(32)}` }, all).services).toEqual([]);
+    expect(read({ SERVICE_IGNORE: "1" }, {}, { ...all, conventions: ["registrator"] })).toMatchObject({
+      services: [],
+      ignored: "SERVICE_IGNORE is set",
+    });
+  });
+
+  test("a name that is no service's name is refused, not mangled", () => {
+    expect(read({}, { image: "team/_web_" }, all).refusals[0]).toMatch(/^image team\/_web_: expected a service name/);
   });
 });
 
 describe("bad input", () => {
   test.each([
-    ["service", "-web-", /service name "-web-"/],
-    ["service", "a b", /service name/],
+    ["service", "-web-", /smartstack.service=-web-: expected a service name/],
+    ["service", "a b", /expected a service name/],
     ["port", "http", /smartstack.port=http: expected a port/],
     ["listen", "70000", /smartstack.listen=70000: expected a port/],
     ["mode", "grpc", /smartstack.mode=grpc: expected one of tcp, http/],
     ["check", "http://evil/health", /smartstack.check=http:\/\/evil\/health/],
     ["check", "tcp:10.0.0.1:80", /expected docker, tcp/],
+    ["check", "exec:/bin/true", /expected docker, tcp/],
+    ["check", "https://evil/health", /expected docker, tcp/],
+    ["check", "grpc:/shop.Cart", /expected docker, tcp/],
+    ["check", "exec", /expected docker, tcp/],
+    ["check", '{"type":"exec","command":["/bin/true"]}', /expected docker, tcp/],
     ["check.interval", "soon", /expected a time/],
     ["check.interval", "1ms", /from 100ms/],
     ["check.rise", "0", /whole number from 1 to 100/],
@@ -135,6 +144,12 @@ describe("bad input", () => {
     expect(verdict.services).toEqual([]);
     expect(verdict.refusals).toHaveLength(1);
     expect(verdict.refusals[0]).toMatch(reason);
+  });
+
+  test("a port without a name of its own, where only others have one", () => {
+    const { services, refusals } = read({ "smartstack.port": "81", "smartstack.80.service": "web" });
+    expect(services).toMatchObject([{ service: "web" }]);
+    expect(refusals).toEqual(["port 81/tcp has no name: set smartstack.service or smartstack.81.service"]);
   });
 
   test("a bad value for one port leaves the others", () => {
@@ -172,6 +187,9 @@ test.each([
   ["http", { type: "http", port: undefined, path: undefined }],
   ["http:/health?x=1", { type: "http", port: undefined, path: "/health?x=1" }],
   ["http:8081/health", { type: "http", port: 8081, path: "/health" }],
+  ["https:/health", { type: "https", port: undefined, path: "/health" }],
+  ["grpc", { type: "grpc", port: undefined, path: undefined }],
+  ["grpc:9090", { type: "grpc", port: 9090, path: undefined }],
   ["docker", { type: "docker" }],
   ["none", { type: "none" }],
 ])("check %s", (value, check) => {

@@ -1,6 +1,17 @@
-import { serviceNameProblem } from "@smartstack/core";
-import { type PortKey, parsePortKey, portText, samePort } from "./containers.ts";
-import { idlePorts, type Key, ownLabels, PREFIX, perPortKeys, splitKey, unknownKeys } from "./label-keys.ts";
+import { imageName, type PortKey, parsePortKey, portText, samePort } from "./containers.ts";
+import { composeName, isOneOff } from "./conventions/compose.ts";
+import type { Claim, Conventional } from "./conventions/convention.ts";
+import { CONVENTIONS, type ConventionName } from "./conventions/index.ts";
+import {
+  idlePorts,
+  type Key,
+  type Keys,
+  ownLabels,
+  perPortKeys,
+  type Said,
+  splitKey,
+  unknownKeys,
+} from "./label-keys.ts";
 import {
   booleanValue,
   checkValue,
@@ -9,6 +20,7 @@ import {
   type LabelCheck,
   LabelProblem,
   portValue,
+  serviceValue,
   timeValue,
 } from "./label-values.ts";
 
@@ -41,73 +53,66 @@ export interface LabelsVerdict {
   readonly ignored?: string;
 }
 
-export interface LabelsInput {
-  readonly labels: Readonly<Record<string, string>>;
-  /** Exposed or published by the container. */
-  readonly ports: readonly PortKey[];
-  readonly image: string;
-  readonly compose: boolean;
+export interface LabelRules {
+  /** Those switched on; the first that names a container wins. */
+  readonly conventions: readonly ConventionName[];
+  /** Takes every container that exposes exactly one TCP port. */
   readonly exposeByDefault: boolean;
 }
 
-/** What a container's labels ask for. Pure. A wrong value refuses the services that use it, with the reason. */
-export function readLabels(input: LabelsInput): LabelsVerdict {
-  const own = ownLabels(input.labels);
-  const warnings = unknownKeys(own);
+/** Who speaks of a container, its own labels first: what one says, those after it cannot change. */
+type Layers = readonly [own: Keys, ...foreign: Keys[]];
+
+/** What a container's labels ask for, and by the rules its environment. Pure. A wrong value refuses the services that use it, with the reason. */
+export function readLabels(container: Conventional, rules: LabelRules): LabelsVerdict {
+  const own = ownLabels(container.labels);
+  const misspelt = unknownKeys(own);
   const refusals: string[] = [];
-  const ignored = ignoredPorts(own, refusals);
-  if (ignored === "all")
-    return {
-      services: [],
-      refusals,
-      warnings,
-      ...(refusals.length > 0 ? {} : { ignored: "smartstack.ignore is set" }),
-    };
-  const isOffered = (port: PortKey): boolean => !ignored.some((other) => samePort(other, port));
-  const offered = { ...input, ports: input.ports.filter(isOffered) };
-  const fallback = own.get("service") ?? conventionalName(offered, own);
-  const named = portsWith(own, "service");
-  if (fallback === undefined && named.length === 0) return { services: [], refusals, warnings, ignored: noName(own) };
-  const services: LabelledService[] = [];
-  const wanted = wantedPorts(offered, own, named, refusals);
-  for (const port of wanted.filter(isOffered)) {
-    try {
-      services.push(readService(own, port, fallback));
-    } catch (error) {
-      if (!(error instanceof LabelProblem)) throw error;
-      refusals.push(error.message);
-    }
+  const leave = (ignored: string): LabelsVerdict => ({ services: [], refusals, warnings: misspelt, ignored });
+  if (isOneOff(container.labels)) return leave("one-off container (docker-compose run)");
+  const out = ignoredPorts(own, refusals);
+  if (out === "all")
+    return refusals.length > 0 ? { services: [], refusals, warnings: misspelt } : leave("smartstack.ignore is set");
+  const isOffered = (port: PortKey): boolean => !out.some((other) => samePort(other, port));
+  const offered = { ...container, ports: container.ports.filter(isOffered) };
+  const claims = rules.conventions.map((name): Claim => CONVENTIONS[name].read(offered));
+  const ignored = claims.find((claim) => claim.ignored !== undefined)?.ignored;
+  const nameless = claims.find((claim) => claim.nameless !== undefined)?.nameless;
+  const exposed =
+    ignored === undefined && nameless === undefined && rules.exposeByDefault ? [exposedKeys(offered)] : [];
+  const layers: Layers = [own, ...claims.map(({ keys }) => keys), ...exposed];
+  const naming = layers.find((layer) => layer.has("service") || portsWith(layer, "service").length > 0);
+  if (naming === undefined) {
+    if (nameless === undefined || ignored !== undefined) return leave(ignored ?? noName(own));
+    return { services: [], refusals: [...refusals, nameless], warnings: misspelt };
   }
-  return { services, refusals, warnings: [...warnings, ...idlePorts(own, [...wanted, ...ignored])] };
+  const wanted = wantedPorts(offered, layers, naming, refusals);
+  const services = readServices(layers, wanted.filter(isOffered), refusals);
+  const foreign = claims.flatMap(({ warnings }) => warnings);
+  return { services, refusals, warnings: [...misspelt, ...idlePorts(own, [...wanted, ...out]), ...foreign] };
 }
 
-function noName(own: ReadonlyMap<string, string>): string {
+function noName(own: Keys): string {
   return own.size === 0 ? "no smartstack labels" : "no label smartstack.service";
 }
 
-/** A name from elsewhere, where that was switched on. */
-function conventionalName(input: LabelsInput, own: ReadonlyMap<string, string>): string | undefined {
-  const composeService = input.labels["com.docker.compose.service"];
-  const oneOff = input.labels["com.docker.compose.oneoff"] === "True";
-  if (input.compose && composeService !== undefined && !oneOff && own.has("port")) return composeService;
-  if (!input.exposeByDefault || oneOff || tcpPorts(input).length !== 1) return undefined;
-  return composeService ?? imageName(input.image);
+/** Of `expose_by_default`: the compose service's name, else the image's. */
+function exposedKeys(container: Conventional): Keys {
+  const { labels, image } = container;
+  if (tcpPorts(container).length !== 1) return new Map();
+  const fromImage = imageName(image);
+  const name = composeName(labels) ?? (fromImage && { value: fromImage, shown: `image ${image}` });
+  return new Map(name === undefined || name === "" ? [] : [["service", name]]);
 }
 
-/** `registry:5000/team/web:1.2@sha256:…` → `web`. */
-function imageName(image: string): string {
-  const path = image.split("@")[0] ?? "";
-  return (path.split("/").at(-1) ?? "").split(":")[0] ?? "";
-}
-
-function tcpPorts(input: LabelsInput): readonly PortKey[] {
-  return input.ports.filter((port) => port.protocol === "tcp");
+function tcpPorts({ ports }: Conventional): readonly PortKey[] {
+  return ports.filter((port) => port.protocol === "tcp");
 }
 
 /** The ports that have this key to themselves. */
-function portsWith(own: ReadonlyMap<string, string>, wanted: Key): PortKey[] {
+function portsWith(layer: Keys, wanted: Key): PortKey[] {
   const ports: PortKey[] = [];
-  for (const whole of own.keys()) {
+  for (const whole of layer.keys()) {
     const { port, key } = splitKey(whole);
     if (port !== undefined && key === wanted) ports.push(port);
   }
@@ -115,11 +120,11 @@ function portsWith(own: ReadonlyMap<string, string>, wanted: Key): PortKey[] {
 }
 
 /** What the `ignore` labels take out. One that says neither yes nor no takes out too, and adds to `refusals`. */
-function ignoredPorts(own: ReadonlyMap<string, string>, refusals: string[]): readonly PortKey[] | "all" {
+function ignoredPorts(own: Keys, refusals: string[]): readonly PortKey[] | "all" {
   const isSet = (whole: string): boolean => {
-    const value = own.get(whole);
+    const said = own.get(whole);
     try {
-      return value !== undefined && readAs(`${PREFIX}${whole}=${value}`, value, booleanValue);
+      return said !== undefined && readAs(said, booleanValue);
     } catch (error) {
       if (!(error instanceof LabelProblem)) throw error;
       refusals.push(error.message);
@@ -130,24 +135,21 @@ function ignoredPorts(own: ReadonlyMap<string, string>, refusals: string[]): rea
   return portsWith(own, "ignore").filter((port) => perPortKeys(port, "ignore").some(isSet));
 }
 
-/** `smartstack.port` and the ports that have a name of their own; else the only TCP port. Adds to `refusals` when that leaves nothing. */
-function wantedPorts(
-  input: LabelsInput,
-  own: ReadonlyMap<string, string>,
-  named: readonly PortKey[],
-  refusals: string[],
-): readonly PortKey[] {
-  const said = own.get("port");
+/** The port that was said and the ports that have a name of their own; else the only TCP port. Adds to `refusals` when that leaves nothing. */
+function wantedPorts(container: Conventional, layers: Layers, naming: Keys, refusals: string[]): readonly PortKey[] {
+  const [own] = layers;
+  const named = portsWith(own.has("port") ? own : naming, "service");
+  const said = own.get("port") ?? (named.length === 0 ? find(layers, ["port"]) : undefined);
   if (said !== undefined) {
-    const port = parsePortKey(said);
+    const port = parsePortKey(said.value);
     if (port === undefined) {
-      refusals.push(`label smartstack.port=${said}: expected a port from 1 to 65535, such as 80 or 53/udp`);
+      refusals.push(`${said.shown}: expected a port from 1 to 65535, such as 80 or 53/udp`);
       return named;
     }
     return [port, ...named.filter((other) => !samePort(other, port))];
   }
   if (named.length > 0) return named;
-  const candidates = tcpPorts(input);
+  const candidates = tcpPorts(container);
   if (candidates.length === 1) return candidates;
   refusals.push(
     candidates.length === 0
@@ -157,16 +159,30 @@ function wantedPorts(
   return [];
 }
 
-/** @throws LabelProblem naming the label and what was expected. */
-function readService(own: ReadonlyMap<string, string>, port: PortKey, fallback: string | undefined): LabelledService {
-  const get = <T>(key: Key, read: (value: string) => T): T | undefined => {
-    for (const whole of perPortKeys(port, key)) {
-      const value = own.get(whole);
-      if (value !== undefined) return readAs(`${PREFIX}${whole}=${value}`, value, read);
+function readServices(layers: Layers, wanted: readonly PortKey[], refusals: string[]): LabelledService[] {
+  const services: LabelledService[] = [];
+  for (const port of wanted) {
+    try {
+      services.push(readService(layers, port));
+    } catch (error) {
+      if (!(error instanceof LabelProblem)) throw error;
+      refusals.push(error.message);
     }
-    return undefined;
+  }
+  return services;
+}
+
+/** @throws LabelProblem naming the label and what was expected. */
+function readService(layers: Layers, port: PortKey): LabelledService {
+  const get = <T>(key: Key, read: (value: string) => T): T | undefined => {
+    const said = find(layers, perPortKeys(port, key));
+    return said === undefined ? undefined : readAs(said, read);
   };
-  const service = get("service", named) ?? readAs("its service name", fallback ?? "", named);
+  const service = get("service", serviceValue);
+  if (service === undefined)
+    throw new LabelProblem(
+      `port ${portText(port)} has no name: set smartstack.service or smartstack.${port.port}.service`,
+    );
   return {
     service,
     port,
@@ -181,28 +197,33 @@ function readService(own: ReadonlyMap<string, string>, port: PortKey, fallback: 
     network: get("network", String),
     address: get("address", (value) => choiceValue(value, ["auto", "host", "container"])),
     zone: get("zone", String),
-    meta: meta(own, port),
+    meta: meta(layers, port),
   };
 }
 
-function named(value: string): string {
-  const problem = serviceNameProblem(value);
-  if (problem !== undefined) throw new LabelProblem(problem);
-  return value;
+/** The first layer's word, and within a layer the first key's. */
+function find(layers: Layers, keys: readonly string[]): Said | undefined {
+  for (const layer of layers) {
+    const key = keys.find((candidate) => layer.has(candidate));
+    if (key !== undefined) return layer.get(key);
+  }
+  return undefined;
 }
 
-function readAs<T>(what: string, value: string, read: (value: string) => T): T {
+function readAs<T>(said: Said, read: (value: string) => T): T {
   try {
-    return read(value);
+    return read(said.value);
   } catch (error) {
-    throw error instanceof LabelProblem ? new LabelProblem(`${what}: ${error.message}`) : error;
+    throw error instanceof LabelProblem ? new LabelProblem(`${said.shown}: ${error.message}`) : error;
   }
 }
 
-function meta(own: ReadonlyMap<string, string>, port: PortKey): Record<string, string> {
+function meta(layers: Layers, port: PortKey): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const prefix of [...perPortKeys(port, "meta.")].reverse()) {
-    for (const [key, value] of own) if (key.startsWith(prefix)) found[key.slice(prefix.length)] = value;
+  for (const layer of [...layers].reverse()) {
+    for (const prefix of [...perPortKeys(port, "meta.")].reverse()) {
+      for (const [key, { value }] of layer) if (key.startsWith(prefix)) found[key.slice(prefix.length)] = value;
+    }
   }
   return found;
 }

@@ -2,6 +2,7 @@ import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
+import { isLoopback } from "./addresses.ts";
 import { routedSubnets, type Subnet } from "./reach.ts";
 
 /** What this machine, or the container nerve runs in, knows of its own place in the network. */
@@ -20,6 +21,19 @@ export function localSubnets(): Subnet[] {
     }
   }
   return subnets;
+}
+
+/** Every address of this machine, and its name. */
+export function localAddresses(): ReadonlySet<string> {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  return new Set([...addresses, hostname().toLowerCase(), "localhost"]);
+}
+
+/** Where an engine is that is on another machine; undefined for one on this. Pure. */
+export function remoteHost(engine: string, local: ReadonlySet<string>): string | undefined {
+  if (!engine.startsWith("tcp://")) return undefined;
+  const host = new URL(engine).hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  return local.has(host) || isLoopback(host) ? undefined : host;
 }
 
 /** What may be this process' own container id: its host name, and ids that its mounts speak of. */

@@ -1,27 +1,12 @@
-import { hostname } from "node:os";
-import {
-  type Clock,
-  type ContainerStatus,
-  type EventBus,
-  entryKey,
-  type InstanceState,
-  type Random,
-  type Readiness,
-  type Registry,
-} from "@smartstack/core";
-import type { DockerConfig, NerveConfig } from "./config.ts";
-import { allStatus } from "./container-status.ts";
-import { type DockerSource, dockerSource } from "./docker-source.ts";
-import { mayComeBack } from "./entries.ts";
-import { configNode, engineNode } from "./node-name.ts";
-import { nodeVoice } from "./node-voice.ts";
-import { configOffers } from "./offers.ts";
-import { registrations } from "./registrations.ts";
-import { instanceStates } from "./states.ts";
+import type { Clock, ContainerStatus, EventBus, InstanceState, Random, Readiness, Registry } from "@smartstack/core";
+import type { NerveConfig } from "./config.ts";
+import type { DockerConfig } from "./docker-config.ts";
+import { targetOf } from "./docker-transport.ts";
+import { createNodeNerve, type NodeNerve, type NodeNerveOptions } from "./node-nerve.ts";
 
 export interface NerveOptions {
-  /** False switches Docker off. */
-  readonly docker: DockerConfig | false;
+  /** One node each; none switches Docker off, and leaves one node for the services of the configuration. */
+  readonly engines: readonly DockerConfig[];
   readonly nerve: NerveConfig;
 }
 
@@ -40,99 +25,107 @@ export interface NerveDeps {
 export interface Nerve {
   /** Never throws: everything that can fail is tried again inside. */
   start(): void;
-  /** Known once the configuration or the engine has told it. */
+  /** Known once the configuration or the engine has told it; several engines have several, separated by commas. */
   node(): string | undefined;
-  /** Every container of the engine and every service from configuration, with the reason for what it is. */
+  /** Every container of the engines and every service from configuration, with the reason for what it is. */
   containers(): readonly ContainerStatus[];
   readiness(): readonly Readiness[];
   /** An operator's word, for everyone: kept in the document. `forMs`: back to up after that time. False when nothing is registered so. */
   setState(service: string, id: string, state: InstanceState, forMs?: number): boolean;
-  /** Takes a new configuration; what it does not concern goes on undisturbed. The node's name stays what it is until the next start. */
+  /** Takes a new configuration; what it does not concern goes on undisturbed. A node's name stays what it is until the next start. */
   reconfigure(options: NerveOptions): void;
   /** By on_stop when not said. Never throws; ≤ 3 s. */
   stop(mode?: "keep" | "withdraw"): Promise<void>;
 }
 
+interface Member {
+  /** Undefined: Docker is switched off. */
+  readonly engine: DockerConfig | undefined;
+  readonly nerve: NodeNerve;
+  /** By which it holds its node's name. */
+  readonly holder: object;
+}
+
 /** Nothing starts before `start()`. */
 export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
-  let { docker, nerve } = options;
+  const claims = new Map<string, object>();
+  const leaving = new Set<Promise<void>>();
   let running = false;
-  let source: DockerSource | undefined;
-  const states = instanceStates(deps.clock, () => voice.wake());
-  const table = registrations({
-    ...deps,
-    announced: (key) => voice.entries().has(key),
-    engineHealth: (id) => source?.judged().get(id)?.tracked.facts?.health,
-    onChange: () => voice.wake(),
-  });
-  const voice = nodeVoice({ ...deps, table, states, source: () => source, name: () => nerve.instance_id });
 
-  const announceAs = (node: string): void => {
-    if (!running || voice.node() !== undefined) return;
-    voice.begin(node);
-    table.sync(undefined, configOffers(nerve, node));
+  const memberOf = (wanted: NodeNerveOptions): Member => {
+    const holder = {};
+    const claim = (node: string): string | undefined => {
+      const owner = claims.get(node) ?? holder;
+      claims.set(node, owner);
+      return owner === holder
+        ? undefined
+        : `node ${node} is that of another engine here: give each engine its own docker.node`;
+    };
+    const nerve = createNodeNerve(wanted, { ...deps, claim });
+    if (running) nerve.start();
+    return { engine: wanted.docker || undefined, nerve, holder };
   };
-  /** Another engine, or none: what the last one's containers left stays until the new one's list is read. */
-  const openSource = (): void => {
-    const before = [...(source?.judged().keys() ?? [])];
-    source?.stop();
-    source = docker === false ? undefined : sourceOf(docker);
-    for (const id of before) table.sync(id, []);
-    if (docker === false) announceAs(configNode(nerve.instance_id, hostname()));
-    else if (docker.node !== undefined) announceAs(docker.node);
-  };
-  const sourceOf = (config: DockerConfig): DockerSource =>
-    dockerSource({
-      ...deps,
-      docker: config,
-      nerve: () => nerve,
-      registrations: table,
-      onEngine: (info) => announceAs(engineNode(info.id)),
-      onChange: () => {
-        states.retain((key) => mayComeBack(key, voice.facts()));
-        voice.wake();
-      },
+  const leave = ({ nerve, holder }: Member): void => {
+    for (const [node, owner] of claims) if (owner === holder) claims.delete(node);
+    const stopped = nerve.stop("withdraw").finally(() => {
+      leaving.delete(stopped);
     });
+    leaving.add(stopped);
+  };
+  const renew = (before: readonly Member[], wanted: readonly NodeNerveOptions[]): Member[] => {
+    const pairs = pairUp(before, wanted);
+    for (const member of before) if (![...pairs.values()].includes(member)) leave(member);
+    return wanted.map((one) => {
+      const member = pairs.get(one);
+      if (member === undefined) return memberOf(one);
+      member.nerve.reconfigure(one);
+      return { ...member, engine: one.docker || undefined };
+    });
+  };
+  let members = perNode(options).map(memberOf);
 
   return {
     start() {
-      if (running) return;
       running = true;
-      openSource();
+      for (const { nerve } of members) nerve.start();
     },
-    node: () => voice.node(),
-    containers: () => allStatus(source?.judged(), voice.facts(), states.peek),
-    readiness: () => [...(source === undefined ? [] : [source.readiness()]), voice.readiness()],
-    setState(service, id, state, forMs) {
-      const key = entryKey(service, id);
-      if (!table.all().has(key)) return false;
-      states.set(key, state, forMs);
-      return true;
-    },
+    node: () => members.flatMap(({ nerve }) => nerve.node() ?? []).join(",") || undefined,
+    containers: () => members.flatMap(({ nerve }) => nerve.containers()),
+    readiness: () =>
+      members.flatMap(({ nerve, engine }) =>
+        members.length === 1 || engine === undefined ? nerve.readiness() : labelled(nerve.readiness(), engine),
+      ),
+    setState: (service, id, state, forMs) => members.some(({ nerve }) => nerve.setState(service, id, state, forMs)),
     reconfigure(next) {
-      const before = docker;
-      ({ docker, nerve } = next);
-      if (!running) return;
-      const node = voice.node();
-      if (node !== undefined) table.sync(undefined, configOffers(nerve, node));
-      if (docker !== false && before !== false && sameEngine(docker, before)) source?.reapply(docker);
-      else openSource();
-      voice.wake();
+      members = renew(members, perNode(next));
     },
     async stop(mode) {
       running = false;
-      const chosen = mode ?? nerve.on_stop;
-      // By default Docker's entries outlive an upgrade of nerve, those of the configuration leave with it.
-      const fromConfig = (key: string): boolean => voice.entries().get(key)?.container === undefined;
-      const fallback = docker === false ? "withdraw" : "keep";
-      await voice.stop(chosen ?? fallback, (key) => chosen === undefined && fromConfig(key));
-      source?.stop();
-      table.stop();
-      states.stop();
+      await Promise.all([...members.map(({ nerve }) => nerve.stop(mode)), ...leaving]);
     },
   };
 }
 
-function sameEngine(a: DockerConfig, b: DockerConfig): boolean {
-  return a.host === b.host && JSON.stringify(a.filter) === JSON.stringify(b.filter);
+/** The services of the configuration belong to the first node. */
+function perNode({ engines, nerve }: NerveOptions): readonly NodeNerveOptions[] {
+  if (engines.length === 0) return [{ docker: false, nerve }];
+  return engines.map((docker, at) => ({ docker, nerve: at === 0 ? nerve : { ...nerve, services: {} } }));
+}
+
+/** Who goes on as what: the node of the same engine; one node alone goes on as the one that is wanted, whatever its engine. */
+function pairUp(before: readonly Member[], wanted: readonly NodeNerveOptions[]): ReadonlyMap<NodeNerveOptions, Member> {
+  const [only] = before;
+  const [next] = wanted;
+  if (only !== undefined && next !== undefined && before.length === 1 && wanted.length === 1)
+    return new Map([[next, only]]);
+  const pairs = new Map<NodeNerveOptions, Member>();
+  for (const one of wanted) {
+    const member = before.find(({ engine }) => engine?.host === (one.docker || undefined)?.host);
+    if (member !== undefined) pairs.set(one, member);
+  }
+  return pairs;
+}
+
+function labelled(parts: readonly Readiness[], { node, host }: DockerConfig): Readiness[] {
+  return parts.map((part) => ({ ...part, part: `${part.part} ${node ?? targetOf(host)}` }));
 }

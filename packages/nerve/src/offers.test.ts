@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { dockerConfig, nerveConfig } from "./config.ts";
+import { checkText } from "./checks/index.ts";
+import { nerveConfig } from "./config.ts";
 import { containerFacts, type InspectJson } from "./containers.ts";
+import { dockerConfig } from "./docker-config.ts";
 import { configOffers, containerOffers, type HostPolicy } from "./offers.ts";
 
 const HOST: HostPolicy = {
@@ -22,7 +24,7 @@ function offers(labels: Record<string, string>, host = HOST, more: InspectJson =
     ...more,
     Config: { Image: "shop/web:1", Labels: labels, ExposedPorts: { "80/tcp": {} }, ...more.Config },
   });
-  return containerOffers(facts, dockerConfig.parse({}), DEFAULTS, host);
+  return containerOffers(facts, facts, dockerConfig.parse({}), DEFAULTS, host);
 }
 
 const WEB = { "smartstack.service": "web" };
@@ -53,15 +55,13 @@ describe("the check", () => {
   const check = (labels: Record<string, string>, host = HOST, more: InspectJson = {}) => {
     const { offers: found, refusals } = offers({ ...WEB, ...labels }, host, more);
     const spec = found[0]?.checks[0];
-    return spec === undefined
-      ? refusals[0]
-      : `${spec.type} ${spec.host}:${spec.port}${spec.path} ${spec.rise}/${spec.fall}`;
+    return spec === undefined ? refusals[0] : `${checkText(spec)} ${spec.rise}/${spec.fall}`;
   };
   const healthy: InspectJson = { State: { Running: true, Health: { Status: "starting" } } };
 
   test("tcp by default, Docker's where there is one", () => {
-    expect(check({})).toBe("tcp 172.17.0.2:80/ 1/2");
-    expect(check({}, HOST, healthy)).toBe("docker 172.17.0.2:80/ 1/1");
+    expect(check({})).toBe("tcp 172.17.0.2:80 1/2");
+    expect(check({}, HOST, healthy)).toBe("docker 1/1");
   });
 
   test("by label, which makes an http service of it", () => {
@@ -132,8 +132,46 @@ test("services from configuration, with their checks", () => {
       id: "node-a-80",
       instance: { weight: 2, labels: { az: "a" }, haproxyServerOptions: "backup", mode: "http" },
       checks: [
-        { type: "http", host: "10.0.0.5", port: 81, path: "/h", intervalMs: 1_000, timeoutMs: 1_000, rise: 3, fall: 2 },
+        {
+          type: "http",
+          host: "10.0.0.5",
+          port: 81,
+          options: { method: "GET", uri: "/h", headers: {} },
+          intervalMs: 1_000,
+          timeoutMs: 1_000,
+          rise: 3,
+          fall: 2,
+        },
       ],
     },
   ]);
+});
+
+describe("checks from configuration", () => {
+  const configured = (checks: readonly unknown[], check: unknown = {}) => {
+    const config = nerveConfig.parse({ check, services: { db: { host: "10.0.0.5", port: 5432, checks } } });
+    return configOffers(config, "node-a")[0];
+  };
+
+  test("each has a host, a port and a damping of its own, or the general one", () => {
+    expect(configured([{ type: "redis", host: "::1", port: 6379, damping: 2 }, { type: "tcp" }])?.checks).toMatchObject(
+      [
+        { type: "redis", host: "::1", port: 6379, damping: 2 },
+        { type: "tcp", host: "10.0.0.5", port: 5432, damping: undefined },
+      ],
+    );
+    expect(configured([{ type: "tcp" }], { damping: 4 })?.checks).toMatchObject([{ damping: 4 }]);
+  });
+
+  test("the originals' times for http make up its one", () => {
+    const check = { type: "http", timeout: 1, read_timeout: 2, open_timeout: 0.2 };
+    expect(configured([check])?.checks).toMatchObject([{ timeoutMs: 2_200 }]);
+  });
+
+  test("only plain http makes an http service", () => {
+    expect(configured([{ type: "http" }])?.instance.mode).toBe("http");
+    expect(configured([{ type: "http", ssl: true }])?.instance.mode).toBe("tcp");
+    expect(configured([{ type: "https" }])?.instance.mode).toBe("tcp");
+    expect(configured([{ type: "postgres" }])?.instance.mode).toBe("tcp");
+  });
 });

@@ -1,9 +1,12 @@
 import { containerInstanceId, describeError, encodeInstance, type Instance, nodeInstanceId } from "@smartstack/core";
 import { type AddressChoice, type AddressPolicy, chooseAddress } from "./addresses.ts";
-import { CHECKS, type CheckSpec } from "./checks/index.ts";
-import type { CheckDefaults, ConfigService, DockerConfig, NerveConfig } from "./config.ts";
+import { CHECKS, type CheckSpec, optionsOf } from "./checks/index.ts";
+import type { CheckDefaults, ConfigService, NerveConfig } from "./config.ts";
+import type { ConfigCheck } from "./config-check.ts";
 import type { ContainerFacts } from "./containers.ts";
+import type { DockerConfig } from "./docker-config.ts";
 import { type LabelledService, readLabels } from "./labels.ts";
+import type { NoPlace, Place } from "./place.ts";
 
 /** One instance that should be announced as long as its checks pass. */
 export interface Offer {
@@ -21,46 +24,48 @@ export interface OffersVerdict {
   readonly warnings: readonly string[];
   /** Set when it asks for nothing. */
   readonly ignored?: string;
+  /** What it offers depends on what is not inspected yet: no verdict on what lies in the registry. */
+  readonly pending?: true;
 }
 
 export type HostPolicy = Omit<AddressPolicy, "mode" | "network">;
 
-/** What a container offers, from its facts alone. Pure. */
+/** What a container offers at its place. Pure. */
 export function containerOffers(
   facts: ContainerFacts,
-  docker: DockerConfig,
+  place: Place | NoPlace,
+  docker: Omit<DockerConfig, "host">,
   defaults: CheckDefaults,
   host: HostPolicy,
 ): OffersVerdict {
-  const verdict = readLabels({
-    labels: facts.labels,
-    ports: facts.ports,
-    image: facts.image,
-    compose: docker.conventions.includes("compose"),
+  const verdict = readLabels(facts, {
+    conventions: docker.conventions,
     exposeByDefault: docker.expose_by_default,
   });
   const offers: Offer[] = [];
   const refusals = [...verdict.refusals];
   for (const labelled of verdict.services) {
-    const offer = offerOf(facts, labelled, docker, defaults, host);
+    const offer = "refused" in place ? place : offerOf(facts, place, labelled, docker, defaults, host);
     if ("refused" in offer) refusals.push(`${labelled.service}: ${offer.refused}`);
     else if (offers.some((other) => other.service === offer.service && other.id === offer.id))
       refusals.push(`${labelled.service}: port ${labelled.port.port} is named twice`);
     else offers.push(offer);
   }
   const { warnings, ignored } = verdict;
-  return { offers, refusals, warnings, ...(ignored === undefined ? {} : { ignored }) };
+  const pending = "pending" in place ? { pending: true as const } : {};
+  return { offers, refusals, warnings, ...pending, ...(ignored === undefined ? {} : { ignored }) };
 }
 
 function offerOf(
   facts: ContainerFacts,
+  place: Place,
   labelled: LabelledService,
-  docker: DockerConfig,
+  docker: Omit<DockerConfig, "host">,
   defaults: CheckDefaults,
   host: HostPolicy,
 ): Offer | { readonly refused: string } {
   const { port } = labelled;
-  const choice = chooseAddress(facts, port, {
+  const choice = chooseAddress(place, port, {
     ...host,
     mode: labelled.address ?? docker.address,
     network: labelled.network ?? docker.network,
@@ -77,7 +82,7 @@ function offerOf(
     ...(Object.keys(meta).length === 0 ? {} : { labels: meta }),
     id,
     listen: labelled.listen ?? port.port,
-    mode: labelled.mode ?? (check.type === "http" ? "http" : "tcp"),
+    mode: labelled.mode ?? (CHECKS[check.type].plainHttp?.(check.options) ? "http" : "tcp"),
     ...(port.protocol === "udp" ? { protocol: "udp" as const } : {}),
     ...(zone === undefined ? {} : { zone }),
     container: facts.id.slice(0, 12),
@@ -130,14 +135,14 @@ function containerCheck(
     type,
     host: probe?.host ?? choice.host,
     port: probe?.port ?? choice.port,
-    path: check?.path ?? "/",
-    expect: undefined,
+    options: optionsOf(type, check?.path === undefined ? {} : { path: check.path }),
     published: probe?.published ?? false,
     intervalMs: labelled.intervalMs ?? defaults.interval,
     timeoutMs: labelled.timeoutMs ?? defaults.timeout,
     // Docker counts its own retries before it says healthy or unhealthy.
     rise: labelled.rise ?? (active ? defaults.rise : 1),
     fall: labelled.fall ?? (active ? defaults.fall : 1),
+    damping: defaults.damping,
   };
 }
 
@@ -160,19 +165,9 @@ function configOffer(service: string, spec: ConfigService, defaults: CheckDefaul
   const id = nodeInstanceId(node, spec.port);
   const { weight, labels, listen, zone } = spec;
   const options = spec.haproxy_server_options;
-  const mode = spec.mode ?? (spec.checks.some((check) => check.type === "http") ? "http" : "tcp");
-  const checks = spec.checks.map((check) => ({
-    type: check.type,
-    host: check.host ?? spec.host,
-    port: check.port ?? spec.port,
-    path: check.uri ?? check.path ?? "/",
-    expect: check.expect,
-    published: false,
-    intervalMs: spec.check_interval ?? defaults.interval,
-    timeoutMs: check.timeout ?? defaults.timeout,
-    rise: check.rise ?? defaults.rise,
-    fall: check.fall ?? defaults.fall,
-  }));
+  const mode =
+    spec.mode ?? (spec.checks.some((check) => CHECKS[check.type].plainHttp?.(check.options)) ? "http" : "tcp");
+  const checks = spec.checks.map((check) => configCheckSpec(check, spec, defaults));
   const instance: Instance = {
     host: spec.host,
     port: spec.port,
@@ -185,4 +180,20 @@ function configOffer(service: string, spec: ConfigService, defaults: CheckDefaul
     ...(zone === undefined ? {} : { zone }),
   };
   return { service, id, instance, addressReason: "from the configuration", checks };
+}
+
+function configCheckSpec(check: ConfigCheck, spec: ConfigService, defaults: CheckDefaults): CheckSpec {
+  const timeoutMs = check.timeout ?? defaults.timeout;
+  return {
+    type: check.type,
+    host: check.host ?? spec.host,
+    port: check.port ?? spec.port,
+    options: check.options,
+    published: false,
+    intervalMs: spec.check_interval ?? defaults.interval,
+    timeoutMs: CHECKS[check.type].timeoutMs?.(check.options, timeoutMs) ?? timeoutMs,
+    rise: check.rise ?? defaults.rise,
+    fall: check.fall ?? defaults.fall,
+    damping: check.damping ?? defaults.damping,
+  };
 }

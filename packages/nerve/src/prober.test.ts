@@ -1,8 +1,8 @@
 import { createServer, type Server } from "node:net";
 import { systemClock } from "@smartstack/core";
-import { fakeClock, until } from "@smartstack/core/testing";
+import { fakeClock, seededRandom, until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, test } from "vitest";
-import type { CheckSpec } from "./checks/index.ts";
+import { type CheckSpec, optionsOf } from "./checks/index.ts";
 import type { EngineHealth } from "./containers.ts";
 import type { Health } from "./health.ts";
 import { type Prober, probePeriodMs, startProber } from "./prober.ts";
@@ -11,13 +11,13 @@ const CHECK: CheckSpec = {
   type: "none",
   host: "127.0.0.1",
   port: 1,
-  path: "/",
-  expect: undefined,
+  options: {},
   published: false,
   intervalMs: 1_000,
   timeoutMs: 500,
   rise: 1,
   fall: 2,
+  damping: undefined,
 };
 
 let stop: (() => void)[] = [];
@@ -33,7 +33,7 @@ function run(
 ) {
   const seen: Health[] = [];
   const prober: Prober = startProber({
-    check: { ...CHECK, ...check },
+    check: { ...CHECK, ...check, options: check.options ?? optionsOf(check.type ?? CHECK.type, {}) },
     clock,
     random: () => 0.5,
     eager: () => true,
@@ -104,11 +104,75 @@ describe("how often", () => {
   });
 
   test("a probe that hangs is waited for, not piled upon", async () => {
-    const { port, count } = await countingServer();
+    const { port, server } = await countingServer();
     const { seen } = run({ type: "http", port, intervalMs: 50, timeoutMs: 400 });
-    await until(() => seen.length === 1, { what: "the first timeout" });
-    expect(count()).toBe(1);
+    const resultsBefore: number[] = [];
+    server.on("connection", () => resultsBefore.push(seen.length));
+    await until(() => resultsBefore.length === 3, { what: "the third connection" });
+    expect(resultsBefore).toEqual([0, 1, 2]);
     expect(seen[0]).toMatchObject({ last: false, reason: "no answer within 400 ms" });
+  });
+});
+
+describe("many checks", () => {
+  test("one that hangs delays no other", async () => {
+    const { port, server } = await countingServer();
+    const slow = run({ type: "http", port, intervalMs: 50, timeoutMs: 1_500 });
+    const quick = Array.from({ length: 20 }, () => run({ type: "tcp", port, intervalMs: 50, timeoutMs: 1_000 }));
+    await until(() => slow.seen.length === 1, { what: "the slow one's first result" });
+    // 30 periods have gone by; a busy machine may have lost half of them.
+    for (const { seen } of quick) expect(seen.length).toBeGreaterThan(15);
+    expect(server.listening).toBe(true);
+  });
+
+  test("the rate is fixed: what a probe takes is not added to the period", async () => {
+    const clock = fakeClock();
+    const { port, count } = await countingServer();
+    // Behind a published port a probe takes 50 ms of the clock.
+    run({ type: "tcp", port, published: true, intervalMs: 100 }, undefined, clock);
+    for (let probes = 1; probes <= 5; probes++) {
+      await until(() => count() === probes, { what: `probe ${probes} at ${clock.monotonic()} ms` });
+      await until(() => clock.pending() === 3, { what: "the period, the timeout and the 50 ms run" });
+      await clock.advance(100);
+    }
+    expect(clock.monotonic()).toBe(500);
+  });
+
+  test("they do not stay in step", () => {
+    const random = seededRandom(7);
+    const periods = Array.from({ length: 100 }, () => probePeriodMs(2_000, false, 0, random));
+    expect(Math.min(...periods)).toBeGreaterThanOrEqual(1_900);
+    expect(Math.max(...periods)).toBeLessThanOrEqual(2_100);
+    expect(new Set(periods.map(Math.round)).size).toBeGreaterThan(50);
+  });
+});
+
+describe("damping", () => {
+  test("holds a flapping check down, and lets it up when it has been steady, though nobody says anything new", async () => {
+    const clock = fakeClock();
+    let health: EngineHealth = "healthy";
+    const { prober } = run({ type: "docker", fall: 1, damping: 2 }, () => health, clock);
+    const say = async (next: EngineHealth): Promise<string> => {
+      health = next;
+      prober.kick();
+      await clock.advance(1_000);
+      return prober.health().state;
+    };
+    await clock.advance(0);
+    expect(prober.health().state).toBe("up");
+    expect(await say("unhealthy")).toBe("down");
+    expect(await say("healthy")).toBe("up");
+    expect(await say("unhealthy")).toBe("down");
+    expect(await say("healthy")).toBe("down");
+    expect(prober.health().reason).toBe(
+      "flapping, held down: more than 2 changes within a minute; last: Docker says healthy",
+    );
+    await clock.advance(54_000);
+    expect(prober.health().state).toBe("down");
+    await clock.advance(3_000);
+    expect(prober.health()).toMatchObject({ state: "up", reason: "Docker says healthy" });
+    prober.stop();
+    expect(clock.pending()).toBe(0);
   });
 });
 
@@ -136,6 +200,15 @@ describe("Docker's verdict", () => {
     prober.kick();
     await until(() => prober.health().state === "up", { what: "up", timeoutMs: 1_000 });
   });
+});
+
+test("stopping closes what a probe has open", async () => {
+  const { port, server } = await countingServer();
+  const open = () => new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
+  const { prober } = run({ type: "http", port, timeoutMs: 60_000 });
+  await until(async () => (await open()) === 1, { what: "a connection" });
+  prober.stop();
+  await until(async () => (await open()) === 0, { what: "no connection", timeoutMs: 1_000 });
 });
 
 test("stopped is stopped", async () => {

@@ -2,7 +2,7 @@ import { type Cancel, type Clock, describeError, type Random } from "@smartstack
 import type { ProbeResult } from "./checks/check.ts";
 import { CHECKS, type CheckSpec } from "./checks/index.ts";
 import type { EngineHealth } from "./containers.ts";
-import { type Health, observe, UNPROBED } from "./health.ts";
+import { damp, type Flips, type Health, NO_FLIPS, observe, UNPROBED } from "./health.ts";
 
 /** Between probes until the first success: a container that has just started should be offered soon. */
 const EAGER_MS = 100;
@@ -38,18 +38,22 @@ export function startProber(options: ProberOptions): Prober {
   const { check, clock, random, eager, engineHealth, onHealth } = options;
   const kind = CHECKS[check.type];
   const startedMs = clock.monotonic();
+  const stopping = new AbortController();
+  /** By rise and fall alone, and as it is shown after damping. */
   let health = UNPROBED;
-  let stopped = false;
+  let shown = UNPROBED;
+  let flips: Flips = NO_FLIPS;
   let inFlight = false;
   let again = false;
   let cancel: Cancel = () => undefined;
+  let cancelRelease: Cancel = () => undefined;
 
   const periodMs = (): number => {
     const hurried = eager() && !health.succeeded;
     return probePeriodMs(check.intervalMs, hurried, clock.monotonic() - startedMs, random);
   };
   const tick = (): void => {
-    if (stopped) return;
+    if (stopping.signal.aborted) return;
     if (kind.active) cancel = clock.after(periodMs(), tick);
     void probe();
   };
@@ -62,19 +66,31 @@ export function startProber(options: ProberOptions): Prober {
     inFlight = true;
     const result = await attempt();
     inFlight = false;
-    if (stopped) return;
+    if (stopping.signal.aborted) return;
     // A container that still starts has not failed.
     const pending = check.type === "docker" && !result.passed && engineHealth() === "starting" && !health.succeeded;
-    health = pending ? { ...health, reason: result.reason } : observe(health, result.passed, result.reason, check);
-    onHealth(health);
+    health = pending ? { ...health, reason: result.reason } : observe(health, result, check);
+    show();
     if (again) {
       again = false;
       void probe();
     }
   };
+  const show = (): void => {
+    cancelRelease();
+    shown = health;
+    if (check.damping !== undefined) {
+      const damped = damp(flips, health, check.damping, clock.monotonic());
+      flips = damped.flips;
+      shown = damped.health;
+      // Nobody may have anything new to say by then.
+      if (damped.heldForMs !== undefined) cancelRelease = clock.after(damped.heldForMs, show);
+    }
+    onHealth(shown);
+  };
   const attempt = async (): Promise<ProbeResult> => {
     try {
-      return await kind.probe({ ...check, engineHealth: engineHealth(), clock });
+      return await kind.probe({ ...check, engineHealth: engineHealth(), clock, signal: stopping.signal });
     } catch (error) {
       return { passed: false, reason: describeError(error) };
     }
@@ -82,13 +98,14 @@ export function startProber(options: ProberOptions): Prober {
   tick();
   return {
     check,
-    health: () => health,
+    health: () => shown,
     kick: () => {
-      if (!stopped && !kind.active) void probe();
+      if (!stopping.signal.aborted && !kind.active) void probe();
     },
     stop: () => {
-      stopped = true;
+      stopping.abort();
       cancel();
+      cancelRelease();
     },
   };
 }

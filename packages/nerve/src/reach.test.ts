@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { containerHints, sourceAddressTo } from "./local-network.ts";
+import { containerHints, remoteHost, sourceAddressTo } from "./local-network.ts";
 import { type Reach, reaches, routedSubnets } from "./reach.ts";
 
 const TABLE = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -44,4 +44,22 @@ test("the address on the route to somewhere", async () => {
   expect(await sourceAddressTo("127.0.0.1:2379")).toBe("127.0.0.1");
   expect(await sourceAddressTo("localhost")).toMatch(/^127\.|^::1$/);
   expect(await sourceAddressTo("no.such.host.invalid:2379")).toBeUndefined();
+});
+
+test.each([
+  ["unix:///var/run/docker.sock", undefined],
+  ["tcp://127.0.0.1:2375", undefined],
+  ["tcp://localhost", undefined],
+  ["tcp://[::1]:2375", undefined],
+  ["tcp://10.0.0.7:2375", undefined],
+  ["tcp://HOST-A:2375", undefined],
+  ["tcp://10.0.0.8:2375", "10.0.0.8"],
+  ["tcp://[fd00::8]:2375", "fd00::8"],
+  ["tcp://docker:2376", "docker"],
+])("engine %s is on another machine: %s", (engine, host) => {
+  expect(remoteHost(engine, new Set(["10.0.0.7", "host-a", "localhost"]))).toBe(host);
+});
+
+test("nothing of a remote engine is in reach, though the addresses are this machine's", () => {
+  expect(reaches({ kind: "remote", host: "h" }, { name: "n", id: "i", ip: "172.17.0.2", ip6: undefined })).toBe(false);
 });

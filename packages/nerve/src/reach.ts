@@ -1,14 +1,17 @@
 import { BlockList, isIP } from "node:net";
-import type { ContainerFacts, NetworkAttachment } from "./containers.ts";
+import type { NetworkAttachment } from "./containers.ts";
+import type { Place } from "./place.ts";
 
 /**
  * Which container networks nerve can open connections to. In a container: those it is attached to. On a host's network:
  * those the host has a route to, which are all bridges, `internal` ones too, but neither overlays nor what a Docker
- * Desktop or rootless engine keeps in a place of its own.
+ * Desktop or rootless engine keeps in a place of its own. Of an engine on another machine: none, though its networks may
+ * have the same addresses as this machine's.
  */
 export type Reach =
   | { readonly kind: "host"; readonly subnets: readonly Subnet[] }
-  | { readonly kind: "container"; readonly networks: ReadonlySet<string> };
+  | { readonly kind: "container"; readonly networks: ReadonlySet<string> }
+  | { readonly kind: "remote"; readonly host: string };
 
 export interface Subnet {
   readonly address: string;
@@ -18,6 +21,7 @@ export interface Subnet {
 /** Whether nerve can reach that network. Pure. */
 export function reaches(reach: Reach, network: NetworkAttachment): boolean {
   if (reach.kind === "container") return reach.networks.has(network.id);
+  if (reach.kind === "remote") return false;
   const address = network.ip ?? network.ip6;
   if (address === undefined) return false;
   const type = isIP(address) === 6 ? "ipv6" : "ipv4";
@@ -29,12 +33,12 @@ export function reaches(reach: Reach, network: NetworkAttachment): boolean {
 }
 
 /** The container's network by its name, by its compose name without the project, or by its id (12 digits at least). */
-export function matchNetwork(facts: ContainerFacts, wanted: string): NetworkAttachment | undefined {
-  const project = facts.labels["com.docker.compose.project"];
+export function matchNetwork(place: Place, wanted: string): NetworkAttachment | undefined {
+  const project = place.labels["com.docker.compose.project"];
   return (
-    facts.networks.find((network) => network.name === wanted) ??
-    facts.networks.find((network) => project !== undefined && network.name === `${project}_${wanted}`) ??
-    facts.networks.find((network) => wanted.length >= 12 && network.id.startsWith(wanted))
+    place.networks.find((network) => network.name === wanted) ??
+    place.networks.find((network) => project !== undefined && network.name === `${project}_${wanted}`) ??
+    place.networks.find((network) => wanted.length >= 12 && network.id.startsWith(wanted))
   );
 }
 

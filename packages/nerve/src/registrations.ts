@@ -23,6 +23,8 @@ export interface Registration {
   readonly reason: string;
   /** Wall clock: when `health` last changed. */
   readonly sinceMs: number;
+  /** Monotonic: when its checks took it out of what was offered; undefined while it is up, and when it never was. */
+  readonly fellMs: number | undefined;
 }
 
 export interface RegistrationsDeps {
@@ -56,7 +58,14 @@ export function registrations(deps: RegistrationsDeps): Registrations {
       if (verdict.reason !== now.reason) table.set(key, { ...now, reason: verdict.reason });
       return;
     }
-    table.set(key, { ...now, health: verdict.state, reason: verdict.reason, sinceMs: deps.clock.now() });
+    const offered = now.health === "up" || deps.announced(key);
+    table.set(key, {
+      ...now,
+      health: verdict.state,
+      reason: verdict.reason,
+      sinceMs: deps.clock.now(),
+      fellMs: verdict.state === "down" && offered ? deps.clock.monotonic() : undefined,
+    });
     if (verdict.state !== "starting") {
       const { service, id } = now.offer;
       deps.events.publish("check.changed", { service, id, up: verdict.state === "up", reason: verdict.reason });
@@ -83,7 +92,8 @@ export function registrations(deps: RegistrationsDeps): Registrations {
       }),
     );
     const { state, reason } = together(probers.map((prober) => prober.health()));
-    table.set(key, { key, offer, container, probers, health: state, reason, sinceMs: deps.clock.now() });
+    const sinceMs = deps.clock.now();
+    table.set(key, { key, offer, container, probers, health: state, reason, sinceMs, fellMs: undefined });
   };
 
   const end = (registration: Registration): void => {

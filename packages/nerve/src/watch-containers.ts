@@ -8,13 +8,16 @@ import {
   sleep,
   type Transition,
 } from "@smartstack/core";
-import type { DockerConfig } from "./config.ts";
 import { type ContainerPicture, containerPicture, type Lens } from "./container-picture.ts";
 import type { Tracked } from "./container-table.ts";
 import { type ContainerFacts, containerFacts } from "./containers.ts";
+import { envFilter } from "./conventions/index.ts";
 import type { DockerApi, EngineInfo } from "./docker-api.ts";
+import type { DockerConfig } from "./docker-config.ts";
 
 const PING_MS = 10_000;
+/** How soon the list is compared again while a container could not be inspected. */
+const PROBLEM_MS = 2_000;
 
 export interface WatchDeps {
   readonly config: DockerConfig;
@@ -26,10 +29,10 @@ export interface WatchDeps {
   readonly random: Random;
   readonly events: EventBus;
   /**
-   * The engine answered: who it is, and the container nerve runs in, if it is one of this engine's. Called again with
-   * each comparison: that container may have been attached to another network.
+   * The engine answered: who it is, unless the configuration names the node, and the container nerve runs in, if it is
+   * one of this engine's. Called again with each comparison: that container may have been attached to another network.
    */
-  readonly onEngine: (info: EngineInfo, own: ContainerFacts | undefined) => void;
+  readonly onEngine: (info: EngineInfo | undefined, own: ContainerFacts | undefined) => void;
   readonly onChange: (id: string) => void;
   /** After each list that was read whole. */
   readonly onListed: () => void;
@@ -48,7 +51,7 @@ export interface ContainerWatch {
 /**
  * Keeps a picture of the engine's containers. The event stream is lossy by design, so events only say whom to look at
  * (and who leaves); the list is the truth: subscribe, then list, then apply; a ping every 10 s and a full comparison
- * every `reconcileMs`. Nothing is ever forgotten because a request failed.
+ * every `reconcileMs`, earlier while an inspect has failed. Nothing is ever forgotten because a request failed.
  */
 export function watchContainers(deps: WatchDeps): ContainerWatch {
   const { clock, random, events, config } = deps;
@@ -98,9 +101,10 @@ async function watchOnce(
 ): Promise<void> {
   const { clock, config } = deps;
   const api = await deps.openApi(signal);
-  const info = await api.info();
+  // Who it is says only what the node is called, and a socket proxy need not allow the question.
+  const info = config.node === undefined ? await api.info() : undefined;
   const own = await findOwn(api, deps.ownHints);
-  const lens: Lens = { api, labels: labelFilters(config, own) };
+  const lens: Lens = { api, labels: labelFilters(config, own), keepsEnv: envFilter(config.conventions) };
   if (signal.aborted) return;
   deps.onEngine(info, own);
   const list = async (whole: boolean): Promise<void> => {
@@ -119,12 +123,12 @@ async function watchOnce(
       await list(true);
       healthy();
       const pings = repeat(
-        clock,
-        () => PING_MS,
+        () => sleep(clock, PING_MS, ending),
         ending,
         () => api.ping(),
       );
-      const lists = repeat(clock, deps.reconcileMs, ending, async () => {
+      const due = (): Promise<void> => comparisonDue(clock, deps.reconcileMs, () => hasProblem(picture), ending);
+      const lists = repeat(due, ending, async () => {
         const again = await findOwn(api, deps.ownHints);
         if (!signal.aborted) deps.onEngine(info, again);
         await list(false);
@@ -138,12 +142,32 @@ async function watchOnce(
   }
 }
 
-async function repeat(clock: Clock, ms: () => number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+async function repeat(wait: () => Promise<void>, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   for (;;) {
-    await sleep(clock, ms(), signal);
+    await wait();
     if (signal.aborted) return;
     await work();
   }
+}
+
+/** Resolves after `periodMs`; at most PROBLEM_MS after it was called while there is a problem; at once when `signal` aborts. */
+async function comparisonDue(
+  clock: Clock,
+  periodMs: () => number,
+  isPressing: () => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const beganMs = clock.monotonic();
+  for (;;) {
+    const leftMs = beganMs + periodMs() - clock.monotonic();
+    if (leftMs <= 0 || signal.aborted) return;
+    await sleep(clock, Math.min(leftMs, PROBLEM_MS), signal);
+    if (isPressing()) return;
+  }
+}
+
+function hasProblem(picture: ContainerPicture): boolean {
+  return [...picture.all().values()].some(({ problem }) => problem !== undefined);
 }
 
 async function findOwn(api: DockerApi, hints: readonly string[]): Promise<ContainerFacts | undefined> {

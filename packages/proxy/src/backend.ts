@@ -1,9 +1,9 @@
-import type { Socket } from "node:net";
 import type { InstanceState } from "@smartstack/core";
 import type { Candidate } from "./balance/balance.ts";
 import { type Health, UNCHECKED } from "./health.ts";
 import type { BackendSpec, CheckSpec } from "./snapshot.ts";
 import type { Upstream } from "./upstream.ts";
+import type { Wire } from "./wire.ts";
 
 /** One backend as the proxy holds it; it stays the same object through every snapshot that keeps its key and address. */
 export interface Backend extends Candidate {
@@ -26,8 +26,8 @@ export interface Backend extends Candidate {
   /** No longer in the snapshot: what it has may finish. */
   removed: boolean;
   readonly counters: Counters;
-  /** Every socket to it, so that the end of its drain can close them. */
-  readonly sockets: Set<Socket>;
+  /** Every connection to it, so that the end of its drain can close them. */
+  readonly wires: Set<Wire>;
   /** Keep-alive connections waiting for a request, the last used at the end. */
   readonly idle: Upstream[];
 }
@@ -59,7 +59,7 @@ export function createBackend(spec: BackendSpec, check: CheckSpec, credit: numbe
     sinceMs: nowMs,
     removed: false,
     counters: { connections: 0, requests: 0, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 },
-    sockets: new Set(),
+    wires: new Set(),
     idle: [],
   };
 }

@@ -1,6 +1,8 @@
-import { connect, type Socket } from "node:net";
 import type { Backend } from "./backend.ts";
+import { dialHandle } from "./handle-wire.ts";
+import { dialSocket } from "./socket-wire.ts";
 import { createTimeout, type TimerWheel } from "./timer-wheel.ts";
+import type { Connecting, Wire, WireOwner } from "./wire.ts";
 
 export interface DialOptions {
   readonly wheel: TimerWheel;
@@ -10,36 +12,34 @@ export interface DialOptions {
 }
 
 /**
- * A socket on its way to a backend. It emits `connect`, or `error` then `close`; it is counted, closed with the
- * backend's drain, and given up after `connectMs` (a removed container's address drops SYNs without a word).
+ * A connection on its way to a backend: it is counted, closed with the backend's drain, and given up after `connectMs`
+ * (a removed container's address drops SYNs without a word). `connected` is called when it stands; its owner hears of
+ * its end in any case.
  */
-export function dial(backend: Backend, options: DialOptions): Socket {
-  const socket = connect({
-    host: backend.host,
-    port: backend.port,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-  });
-  backend.sockets.add(socket);
+export function dial(backend: Backend, options: DialOptions, owner: WireOwner, connected: () => void): Wire {
+  const { wheel, connectMs, onFailure } = options;
+  let stands = false;
+  const timeout = createTimeout(() => wire.destroy(connectTimeout(backend, connectMs)));
+  const connecting: Connecting = {
+    owner,
+    connected() {
+      stands = true;
+      wheel.disarm(timeout);
+      connected();
+    },
+    closed(error) {
+      wheel.disarm(timeout);
+      backend.wires.delete(wire);
+      if (stands || error === undefined) return;
+      backend.counters.failures++;
+      if (!isOurFault(error)) onFailure(backend, failureReason(error));
+    },
+  };
+  const wire = dialHandle(backend.host, backend.port, connecting) ?? dialSocket(backend.host, backend.port, connecting);
+  backend.wires.add(wire);
   backend.counters.connections++;
-  const timeout = createTimeout(() => socket.destroy(connectTimeout(backend, options.connectMs)));
-  options.wheel.arm(timeout, options.connectMs);
-  let connected = false;
-  socket.once("connect", () => {
-    connected = true;
-    options.wheel.disarm(timeout);
-  });
-  socket.on("error", (error: NodeJS.ErrnoException) => {
-    if (connected) return;
-    backend.counters.failures++;
-    if (!isOurFault(error)) options.onFailure(backend, failureReason(error));
-  });
-  socket.once("close", () => {
-    options.wheel.disarm(timeout);
-    backend.sockets.delete(socket);
-  });
-  return socket;
+  wheel.arm(timeout, connectMs);
+  return wire;
 }
 
 function connectTimeout(backend: Backend, connectMs: number): NodeJS.ErrnoException {

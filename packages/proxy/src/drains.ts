@@ -22,7 +22,7 @@ export function createDrains(clock: Clock): Drains {
       const end = (): void => {
         // Kept while it is not back, so that a second look at the same leaving backend starts no second drain.
         running.set(backend, () => undefined);
-        for (const socket of backend.sockets) socket.destroy();
+        for (const wire of backend.wires) wire.destroy();
         if (backend.removed) running.delete(backend);
       };
       running.set(backend, clock.after(drainMs, end, { background: true }));

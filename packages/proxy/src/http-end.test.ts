@@ -72,7 +72,22 @@ describe("the end of an answer", () => {
   }, 15_000);
 
   it("reaches a client that reads late, though the proxy closes meanwhile", async () => {
-    const bytes = await measureBacklog();
+    const { client, bench, bytes } = await heldAnswer(await measureBacklog());
+    const closed = bench.proxy.close({ graceMs: 10_000 });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    client.socket.resume();
+    const answer = await client.expectEnd();
+    expect(answer.length).toBeGreaterThan(bytes);
+    await closed;
+  }, 30_000);
+});
+
+/**
+ * An answer whose backend is done while its client has not read: its end lies with the proxy. What the kernel takes
+ * differs from one connection to the next, so the body shrinks until it fits.
+ */
+async function heldAnswer(backlog: number) {
+  for (let bytes = backlog; ; bytes -= 64 * 1024) {
     const { client, bench } = await withBackend(answerWith(bytes));
     client.socket.pause();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -80,12 +95,9 @@ describe("the end of an answer", () => {
       const counters = bench.proxy.status()[0]?.backends[0]?.counters;
       return counters?.active === 0 && counters.bytesOut > bytes;
     };
-    await until(done, { what: "the backend to be done" });
-    const closed = bench.proxy.close({ graceMs: 5_000 });
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    client.socket.resume();
-    const answer = await client.expectEnd();
-    expect(answer.length).toBeGreaterThan(bytes);
-    await closed;
-  }, 15_000);
-});
+    const fits = await until(done, { what: "the backend to be done", timeoutMs: 1_500 }).catch(() => false);
+    if (fits) return { client, bench, bytes };
+    if (bytes < backlog - 512 * 1024) throw new Error(`the backend is not done after ${bytes} bytes`);
+    await bench.close();
+  }
+}

@@ -1,5 +1,5 @@
 import { lstat, unlink } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import {
   type Clock,
   type EventBus,
@@ -12,7 +12,11 @@ import {
 } from "@smartstack/core";
 import { addressOf } from "./backend.ts";
 import { failureReason } from "./dial.ts";
+import { handleWire } from "./handle-wire.ts";
+import { takeHandles } from "./handles.ts";
 import type { ListenAddress } from "./snapshot.ts";
+import { socketWire } from "./socket-wire.ts";
+import type { Wire } from "./wire.ts";
 
 /** More clients than this at one listener are turned away: every connection costs memory and a file descriptor. */
 const CLIENTS_MAX = 16_384;
@@ -26,7 +30,7 @@ export interface ListenerOptions {
   readonly retryMs: number;
   /** For events: the service it serves now. */
   readonly serviceName: () => string;
-  readonly onConnection: (socket: Socket) => void;
+  readonly onConnection: (wire: Wire) => void;
 }
 
 /** One address the proxy accepts on. Binding is retried for as long as it is wanted. */
@@ -47,17 +51,23 @@ export function openListener(options: ListenerOptions): Listener {
   const { clock, random, events, retryMs, serviceName } = options;
   const abort = new AbortController();
   let status: ListenerStatus = { address: listenText(options.address), state: "pending" };
+  let clients = 0;
   let settle: () => void = () => undefined;
   const settled = new Promise<void>((resolve) => {
     settle = resolve;
   });
 
+  function admit(accept: (closed: () => void) => Wire): void {
+    const wire = accept(() => clients--);
+    if (++clients > CLIENTS_MAX) wire.destroy();
+    else options.onConnection(wire);
+  }
+
   async function run(signal: AbortSignal, healthy: () => void): Promise<void> {
     const server = createServer(
       { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true },
-      options.onConnection,
+      (socket) => admit((closed) => socketWire(socket, closed)),
     );
-    server.maxConnections = CLIENTS_MAX;
     const close = (): void => void server.close();
     // Before anything is awaited: a close must free the address at once, for whoever gets it next.
     signal.addEventListener("abort", close, { once: true });
@@ -69,6 +79,7 @@ export function openListener(options: ListenerOptions): Listener {
         side: "config",
       });
       if (signal.aborted) return;
+      takeHandles(server, (handle) => admit((closed) => handleWire(handle, closed)));
       status = { address: boundText(server, options.address), state: "bound" };
       healthy();
       await ended(server);

@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, EventBus, Random } from "@smartstack/core";
 import { type Claim, createClaims } from "./claims.ts";
@@ -18,6 +17,7 @@ import type {
 } from "./snapshot.ts";
 import { serveTcp } from "./tcp.ts";
 import { createTimerWheel } from "./timer-wheel.ts";
+import type { Wire } from "./wire.ts";
 
 export interface ProxyDeps {
   readonly clock: Clock;
@@ -89,16 +89,16 @@ export function createProxy(deps: ProxyDeps): DataPlane {
         events,
         retryMs: retryListenMs,
         serviceName: () => claim.service.spec.name,
-        onConnection: (socket) => accept(socket, claim.service),
+        onConnection: (wire) => accept(wire, claim.service),
       }),
     };
     return claim;
   }
 
-  function accept(socket: Socket, service: Service): void {
+  function accept(wire: Wire, service: Service): void {
     service.counters.connections++;
-    if (service.spec.mode === "http") serveHttp(socket, service, surroundings);
-    else serveTcp(socket, service, surroundings);
+    if (service.spec.mode === "http") serveHttp(wire, service, surroundings);
+    else serveTcp(wire, service, surroundings);
   }
 
   function statusOf(service: Service): ProxyServiceStatus {

@@ -1,9 +1,9 @@
-import type { Socket } from "node:net";
 import type { Backend } from "./backend.ts";
 import { dial } from "./dial.ts";
 import { ATTEMPTS_MAX } from "./retry.ts";
 import type { Client, Service, Surroundings } from "./service.ts";
 import { join } from "./tunnel.ts";
+import { NOBODY, type Wire, type WireOwner } from "./wire.ts";
 
 /** While other backends are left, connects may go on failing this long. */
 const TRYING_MS = 5_000;
@@ -12,11 +12,12 @@ const TRYING_MS = 5_000;
  * Joins one client to a backend. Nothing is read from the client before a backend's connection stands, so a failed
  * connect costs the client nothing but time; with no backend left it is closed.
  */
-export function serveTcp(socket: Socket, service: Service, surroundings: Surroundings): Client {
+export function serveTcp(client: Wire, service: Service, surroundings: Surroundings): Client {
   const { wheel, clock } = surroundings;
   const startedMs = clock.monotonic();
   const tried: Backend[] = [];
-  let upstream: Socket | undefined;
+  let upstream: Wire | undefined;
+  let joined = false;
 
   function attempt(): void {
     const mayRepeat = tried.length > 0 && tried.length < ATTEMPTS_MAX;
@@ -24,7 +25,7 @@ export function serveTcp(socket: Socket, service: Service, surroundings: Surroun
     const backend = inTime ? (service.pool.pick(tried) ?? (mayRepeat ? service.pool.pick([]) : undefined)) : undefined;
     if (backend === undefined) {
       service.counters.noBackend++;
-      socket.destroy();
+      client.destroy();
       return;
     }
     if (tried.length > 0) {
@@ -37,14 +38,21 @@ export function serveTcp(socket: Socket, service: Service, surroundings: Surroun
 
   function connectTo(backend: Backend): void {
     const { connectMs, tcpIdleMs } = service.spec.timeouts;
-    const dialled = dial(backend, { wheel, connectMs, onFailure: service.pool.failed });
-    let connected = false;
-    upstream = dialled;
+    const { counters } = backend;
+    const dialOptions = { wheel, connectMs, onFailure: service.pool.failed };
     backend.active++;
-    dialled.once("connect", () => {
-      connected = true;
-      const { counters } = backend;
-      join(socket, dialled, {
+    // Nothing is read from it before it is joined: there is nothing to hear of but its end.
+    const owner: WireOwner = {
+      ...NOBODY,
+      wireClosed() {
+        backend.active--;
+        upstream = undefined;
+        if (!joined && !client.destroyed) attempt();
+      },
+    };
+    const dialled = dial(backend, dialOptions, owner, () => {
+      joined = true;
+      join(client, dialled, {
         wheel,
         idleMs: tcpIdleMs,
         onIn: (count) => {
@@ -55,26 +63,24 @@ export function serveTcp(socket: Socket, service: Service, surroundings: Surroun
         },
       });
     });
-    dialled.once("close", () => {
-      backend.active--;
-      if (!connected && !socket.destroyed) attempt();
-    });
+    upstream = dialled;
   }
 
-  const client: Client = {
+  const self: Client = {
     isBusy: () => true,
     destroy: () => {
-      socket.destroy();
+      client.destroy();
       upstream?.destroy();
     },
   };
-  service.clients.add(client);
-  // What failed shows in the close that follows.
-  socket.on("error", () => undefined);
-  socket.once("close", () => {
-    service.clients.delete(client);
-    if (upstream?.connecting === true) upstream.destroy();
-  });
+  service.clients.add(self);
+  client.owner = {
+    ...NOBODY,
+    wireClosed() {
+      service.clients.delete(self);
+      if (!joined) upstream?.destroy();
+    },
+  };
   attempt();
-  return client;
+  return self;
 }

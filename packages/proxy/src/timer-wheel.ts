@@ -23,6 +23,8 @@ export interface TimerWheel {
   /** Fires `ms` from now instead of whenever it was to fire; 0 disarms, as 0 means "off" in every timeout setting. */
   arm(timeout: Timeout, ms: number): void;
   disarm(timeout: Timeout): void;
+  /** Like `disarm`, for one that is soon armed again: it stays in its slot, and its owner in memory, till that comes up. */
+  suspend(timeout: Timeout): void;
   stop(): void;
 }
 
@@ -76,7 +78,7 @@ export function createTimerWheel(clock: Clock): TimerWheel {
       if (timeout.tick === -1 || timeout.tick % SLOTS !== tick % SLOTS) continue;
       timeout.tick = -1;
       if (timeout.deadlineMs > nowMs) insert(timeout, nowMs);
-      else {
+      else if (timeout.deadlineMs > 0) {
         timeout.deadlineMs = 0;
         timeout.expire();
       }
@@ -105,6 +107,9 @@ export function createTimerWheel(clock: Clock): TimerWheel {
     disarm(timeout) {
       timeout.deadlineMs = 0;
       remove(timeout);
+    },
+    suspend(timeout) {
+      timeout.deadlineMs = 0;
     },
     stop() {
       cancel?.();

@@ -1,5 +1,6 @@
-import type { Socket } from "node:net";
+import { flushStage, stage } from "./stage.ts";
 import { createTimeout, type TimerWheel } from "./timer-wheel.ts";
+import type { Wire, WireOwner } from "./wire.ts";
 
 /** When one side is gone for good, how long the other may take to read what it still gets. */
 const FLUSH_MS = 30_000;
@@ -13,10 +14,11 @@ export interface JoinOptions {
 }
 
 /**
- * Passes bytes both ways between two connected, half-open capable sockets until both directions have ended: an end is
- * passed on as an end, a reset as a reset, and a side that does not read stops the other from sending.
+ * Passes bytes both ways between two connected, half-open capable connections until both directions have ended: an end is
+ * passed on as an end, a reset as a reset, and a side that does not read stops the other from sending. Of all events the
+ * owners they had hear only the last.
  */
-export function join(client: Socket, backend: Socket, options: JoinOptions): void {
+export function join(client: Wire, backend: Wire, options: JoinOptions): void {
   const { wheel, idleMs } = options;
   const idle = createTimeout(() => {
     client.destroy();
@@ -27,33 +29,36 @@ export function join(client: Socket, backend: Socket, options: JoinOptions): voi
     if (!flushing) wheel.arm(idle, idleMs);
   };
   touch();
-  const pass = (from: Socket, to: Socket, count: (bytes: number) => void): void => {
-    from.on("data", (chunk: Buffer) => {
+  const pass = (from: Wire, to: Wire, before: WireOwner, count: (bytes: number) => void): WireOwner => ({
+    wireData(bytes) {
       touch();
-      count(chunk.length);
-      if (!to.write(chunk)) from.pause();
-    });
-    to.on("drain", () => {
+      count(bytes.length);
+      stage(to, bytes, 0, bytes.length);
+      flushStage();
+      if (to.needsDrain) from.pause();
+    },
+    wireEnded: () => to.end(),
+    wireDrained() {
       touch();
-      from.resume();
-    });
-    from.on("end", () => to.end());
-    let failed = false;
-    from.on("error", () => {
-      failed = true;
-    });
-    from.on("close", () => {
+      to.resume();
+    },
+    wireClosed(error) {
+      before.wireClosed(error);
       if (to.destroyed) return wheel.disarm(idle);
-      if (failed) to.resetAndDestroy();
-      else if (!to.writableEnded) to.destroy();
+      if (error !== undefined) to.reset();
+      else if (to.writable) to.destroy();
       else {
         flushing = true;
         wheel.arm(idle, FLUSH_MS);
       }
-    });
-    if (to.writableNeedDrain) from.pause();
-    else from.resume();
-  };
-  pass(client, backend, options.onIn);
-  pass(backend, client, options.onOut);
+    },
+  });
+  client.owner = pass(client, backend, client.owner, options.onIn);
+  backend.owner = pass(backend, client, backend.owner, options.onOut);
+  // What was written before they were joined may still wait.
+  flushStage();
+  if (!backend.needsDrain) client.resume();
+  else client.pause();
+  if (!client.needsDrain) backend.resume();
+  else backend.pause();
 }

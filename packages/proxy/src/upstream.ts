@@ -1,16 +1,17 @@
-import type { Socket } from "node:net";
 import type { Backend } from "./backend.ts";
 import { type DialOptions, dial } from "./dial.ts";
 import { createTimeout, type Timeout } from "./timer-wheel.ts";
+import type { Wire, WireOwner } from "./wire.ts";
 
 /** Idle connections kept for one backend; more are closed when they come back. */
 const IDLE_MAX = 256;
 /** An idle connection is closed after this: what is not used is not worth a socket on both sides. */
 const IDLE_MS = 30_000;
 
-/** Whoever has a request on an upstream connection. Called from the socket's events, never after it let go. */
+/** Whoever has a request on an upstream connection. Called from the connection's events, never after it let go. */
 export interface UpstreamOwner {
   upstreamConnected(): void;
+  /** The bytes lie in memory that the next event overwrites. */
   upstreamData(bytes: Buffer): void;
   /** The backend will send no more. */
   upstreamEnded(): void;
@@ -21,7 +22,7 @@ export interface UpstreamOwner {
 
 /** One HTTP connection to a backend: in use while it has an owner, else waiting in the backend's idle list. */
 export interface Upstream {
-  readonly socket: Socket;
+  readonly wire: Wire;
   readonly backend: Backend;
   readonly idleTimeout: Timeout;
   readonly options: DialOptions;
@@ -36,8 +37,8 @@ export function takeIdle(backend: Backend, owner: UpstreamOwner): Upstream | und
   for (;;) {
     const upstream = backend.idle.pop();
     if (upstream === undefined) return undefined;
-    if (upstream.socket.destroyed || !upstream.socket.writable) continue;
-    upstream.options.wheel.disarm(upstream.idleTimeout);
+    if (!upstream.wire.writable) continue;
+    upstream.options.wheel.suspend(upstream.idleTimeout);
     upstream.owner = owner;
     upstream.reused = true;
     return upstream;
@@ -46,9 +47,30 @@ export function takeIdle(backend: Backend, owner: UpstreamOwner): Upstream | und
 
 /** A new connection; bytes may be written to it at once. */
 export function openUpstream(backend: Backend, owner: UpstreamOwner, options: DialOptions): Upstream {
-  const socket = dial(backend, options);
+  // Nobody's bytes, an end or an error on an idle connection: it must never carry another request.
+  const wireOwner: WireOwner = {
+    wireData(bytes) {
+      if (upstream.owner === undefined) dropUpstream(upstream);
+      else upstream.owner.upstreamData(bytes);
+    },
+    wireEnded() {
+      if (upstream.owner === undefined) dropUpstream(upstream);
+      else upstream.owner.upstreamEnded();
+    },
+    wireDrained: () => upstream.owner?.upstreamDrained(),
+    wireClosed(error) {
+      forget(upstream);
+      const last = upstream.owner;
+      upstream.owner = undefined;
+      last?.upstreamClosed(error);
+    },
+  };
+  const connected = (): void => {
+    upstream.connected = true;
+    upstream.owner?.upstreamConnected();
+  };
   const upstream: Upstream = {
-    socket,
+    wire: dial(backend, options, wireOwner, connected),
     backend,
     idleTimeout: createTimeout(() => dropUpstream(upstream)),
     options,
@@ -56,43 +78,20 @@ export function openUpstream(backend: Backend, owner: UpstreamOwner, options: Di
     connected: false,
     reused: false,
   };
-  let failure: NodeJS.ErrnoException | undefined;
-  socket.on("connect", () => {
-    upstream.connected = true;
-    upstream.owner?.upstreamConnected();
-  });
-  // Nobody's bytes, an end or an error on an idle connection: it must never carry another request.
-  socket.on("data", (bytes: Buffer) => {
-    if (upstream.owner === undefined) dropUpstream(upstream);
-    else upstream.owner.upstreamData(bytes);
-  });
-  socket.on("end", () => {
-    if (upstream.owner === undefined) dropUpstream(upstream);
-    else upstream.owner.upstreamEnded();
-  });
-  socket.on("drain", () => upstream.owner?.upstreamDrained());
-  socket.on("error", (error: NodeJS.ErrnoException) => {
-    failure = error;
-  });
-  socket.on("close", () => {
-    forget(upstream);
-    const last = upstream.owner;
-    upstream.owner = undefined;
-    last?.upstreamClosed(failure);
-  });
+  upstream.wire.resume();
   return upstream;
 }
 
 /** Gives a connection back after a complete exchange. */
 export function releaseUpstream(upstream: Upstream): void {
   upstream.owner = undefined;
-  const { backend, socket, options } = upstream;
-  if (!backend.usable || backend.idle.length >= IDLE_MAX || socket.destroyed || !socket.writable) {
+  const { backend, wire, options } = upstream;
+  if (!backend.usable || backend.idle.length >= IDLE_MAX || !wire.writable) {
     dropUpstream(upstream);
     return;
   }
   // It may have been paused for a slow client; nobody would notice its end then.
-  socket.resume();
+  wire.resume();
   backend.idle.push(upstream);
   options.wheel.arm(upstream.idleTimeout, IDLE_MS);
 }
@@ -101,7 +100,7 @@ export function releaseUpstream(upstream: Upstream): void {
 export function dropUpstream(upstream: Upstream): void {
   upstream.owner = undefined;
   forget(upstream);
-  upstream.socket.destroy();
+  upstream.wire.destroy();
 }
 
 function forget(upstream: Upstream): void {

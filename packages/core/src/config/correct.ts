@@ -58,7 +58,8 @@ export function valueAt(root: unknown, path: Path): unknown {
 
 function unknownKey(path: Path, key: string, context: CorrectionContext): string {
   const near = didYouMean(key, knownKeys(context.schema, path));
-  const hint = near === undefined ? "" : `, did you mean ${near}?`;
+  // Another alternative's key, spelt right, is no misspelling.
+  const hint = near === undefined || near === key ? "" : `, did you mean ${near}?`;
   const inside = path.length === 0 ? "" : ` in ${path.map(String).join(".")}`;
   return `${context.parsed.where([...path, key])}: unknown key ${key}${inside}${hint}`;
 }

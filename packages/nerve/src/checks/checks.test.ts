@@ -1,11 +1,8 @@
-import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { systemClock } from "@smartstack/core";
 import { afterEach, describe, expect, test } from "vitest";
 import type { ProbeRequest } from "./check.ts";
-import { CHECKS, type CheckType } from "./index.ts";
-
-const ACTIVE = (Object.keys(CHECKS) as CheckType[]).filter((type) => CHECKS[type].active);
+import { CHECKS } from "./index.ts";
 
 let open: { readonly server: Server; readonly sockets: Set<Socket> }[] = [];
 
@@ -29,50 +26,19 @@ async function listen(server: Server): Promise<{ readonly port: number; readonly
   return { port: (server.address() as AddressInfo).port, sockets };
 }
 
-async function http(handler: RequestListener): Promise<number> {
-  return (await listen(createHttpServer(handler))).port;
-}
-
 function request(port: number, more: Partial<ProbeRequest> = {}): ProbeRequest {
   return {
     host: "127.0.0.1",
     port,
-    path: "/health",
-    expect: undefined,
+    options: {},
     timeoutMs: 300,
     published: false,
     engineHealth: undefined,
     clock: systemClock,
+    signal: new AbortController().signal,
     ...more,
   };
 }
-
-describe.each(ACTIVE)("every active check: %s", (type) => {
-  const { probe } = CHECKS[type];
-
-  test("nobody listens: fails with the reason", async () => {
-    const { port } = await listen(createServer());
-    await new Promise((resolve) => open.pop()?.server.close(resolve));
-    expect(await probe(request(port))).toMatchObject({ passed: false, reason: expect.stringMatching(/ECONNREFUSED/) });
-  });
-
-  test("settles within its timeout, and leaves nothing open", async () => {
-    const { port, sockets } = await listen(createServer((socket) => socket.resume()));
-    const startedMs = performance.now();
-    await probe(request(port));
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
-    await expect.poll(() => sockets.size).toBe(0);
-  });
-
-  test("a host that cannot be resolved is a failure, not an error", async () => {
-    expect((await probe(request(80, { host: "no.such.host.invalid" }))).passed).toBe(false);
-  });
-
-  test("a server that resets every connection harms nobody", async () => {
-    const { port } = await listen(createServer((socket) => socket.resetAndDestroy()));
-    expect(typeof (await probe(request(port))).passed).toBe("boolean");
-  });
-});
 
 describe("tcp", () => {
   test("accepts = passes", async () => {
@@ -87,58 +53,6 @@ describe("tcp", () => {
     expect((await CHECKS.tcp.probe(request(quiet, { published: true }))).passed).toBe(true);
     const { port: brief } = await listen(createServer((socket) => socket.end("bye\n")));
     expect((await CHECKS.tcp.probe(request(brief, { published: true }))).passed).toBe(true);
-  });
-});
-
-describe("http", () => {
-  test.each([
-    [200, true],
-    [204, true],
-    [302, true],
-    [404, false],
-    [503, false],
-  ])("status %i", async (status, passed) => {
-    const port = await http((_, response) => response.writeHead(status, { location: "/elsewhere" }).end());
-    expect(await CHECKS.http.probe(request(port))).toEqual({ passed, reason: `status ${status}` });
-  });
-
-  test("asks for the path, with the address as host", async () => {
-    const seen: string[] = [];
-    const port = await http((incoming, response) => {
-      seen.push(`${incoming.method} ${incoming.url} ${incoming.headers.host}`);
-      response.end();
-    });
-    await CHECKS.http.probe(request(port));
-    expect(seen).toEqual([`GET /health 127.0.0.1:${port}`]);
-  });
-
-  test("the body must contain what is expected", async () => {
-    const port = await http((_, response) => {
-      response.write("all ");
-      response.end("well");
-    });
-    expect((await CHECKS.http.probe(request(port, { expect: "all well" }))).passed).toBe(true);
-    expect((await CHECKS.http.probe(request(port, { expect: "sick" }))).passed).toBe(false);
-  });
-
-  test("of a body without end only the beginning is read", async () => {
-    const port = await http((_, response) => {
-      response.on("error", () => undefined);
-      const more = (): void => {
-        while (!response.destroyed && response.write("x".repeat(16_384)));
-      };
-      response.on("drain", more);
-      more();
-    });
-    expect(await CHECKS.http.probe(request(port, { expect: "never", timeoutMs: 5_000 }))).toMatchObject({
-      passed: false,
-      reason: expect.stringMatching(/lacks/),
-    });
-  });
-
-  test("a server that is slow to answer fails at the timeout", async () => {
-    const port = await http(() => undefined);
-    expect((await CHECKS.http.probe(request(port))).reason).toBe("no answer within 300 ms");
   });
 });
 

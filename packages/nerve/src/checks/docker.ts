@@ -7,6 +7,7 @@ import type { CheckKind } from "./check.ts";
 export const docker: CheckKind = {
   active: false,
   inConfig: false,
+  keys: {},
   probe: ({ engineHealth }) =>
     Promise.resolve({
       passed: engineHealth === "healthy",

@@ -4,5 +4,6 @@ import type { CheckKind } from "./check.ts";
 export const none: CheckKind = {
   active: false,
   inConfig: true,
+  keys: {},
   probe: () => Promise.resolve({ passed: true, reason: "not checked" }),
 };

@@ -1,7 +1,10 @@
 import type { Backend } from "../backend.ts";
 import { dial, failureReason } from "../dial.ts";
+import { copyBytes } from "../memory.ts";
 import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, mayRetry } from "../retry.ts";
+import { stage } from "../stage.ts";
 import { openUpstream, takeIdle, type Upstream } from "../upstream.ts";
+import { NOBODY, type WireOwner } from "../wire.ts";
 import { type Conversation, EXCHANGING } from "./conversation.ts";
 import { dropExchange, fail, forgetHeld } from "./finish.ts";
 import { forwardRequest } from "./forward.ts";
@@ -13,28 +16,30 @@ const TRYING_MS = 5_000;
 /** How long after a kept connection's end a reset may show that the request behind it was never read. */
 const DOUBT_MS = 50;
 
+/** Pieces in which memory for a head is taken. */
+const HEAD_MEMORY_STEP = 256;
+
 /** Bytes of further requests read ahead while one is running. */
 export const PIPELINED_BYTES_MAX = 16 * 1024;
 
-const NO_BYTES = Buffer.alloc(0);
 const ENDED = "closed the connection without an answer";
 const againHead = createHead();
 
 /**
- * Brings the request whose head is `bytes[head.start, head.end)` to a backend. The upstream is left corked, so that the
- * first bytes of the body leave with the head: uncork it when they are written.
+ * Brings the request whose head is `bytes[head.start, head.end)` to a backend. It only stands on the
+ * stage when this returns, so that the first bytes of the body leave with it.
  */
 export function startExchange(conversation: Conversation, bytes: Buffer, head: Head): void {
   conversation.attempts = 0;
   conversation.tried.length = 0;
   conversation.startedMs = 0;
   conversation.heldBytes = 0;
-  conversation.headBytes = bytes.subarray(head.start, head.end);
+  keepHead(conversation, bytes, head);
   attempt(conversation, bytes, head);
 }
 
 function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
-  const { service, surroundings, tried } = conversation;
+  const { service, surroundings, tried, clientAddress } = conversation;
   const { pool, spec } = service;
   let backend = pool.pick(tried);
   if (backend === undefined && conversation.attempts > 0 && conversation.attempts < ATTEMPTS_MAX) {
@@ -58,15 +63,19 @@ function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   const upstream = kept ?? openUpstream(backend, conversation.owner, { wheel, connectMs, onFailure: pool.failed });
   conversation.upstream = upstream;
   wheel.arm(conversation.timeout, serverMs);
-  upstream.socket.cork();
-  const forwarded = forwardRequest(bytes, head, {
-    host: hostFor(spec.host, backend),
-    fallbackHost: backend.address,
-    clientAddress: conversation.clientAddress,
-  });
-  backend.counters.bytesIn += forwarded.length;
-  upstream.socket.write(forwarded);
-  for (const held of conversation.held) upstream.socket.write(held);
+  const { wire } = upstream;
+  const edits = { host: hostFor(spec.host, backend), fallbackHost: backend.address, clientAddress };
+  backend.counters.bytesIn += forwardRequest(bytes, head, edits, wire);
+  for (const held of conversation.held) stage(wire, held, 0, held.length);
+}
+
+function keepHead(conversation: Conversation, bytes: Buffer, head: Head): void {
+  const length = head.end - head.start;
+  if (conversation.headMemory.length < length) {
+    conversation.headMemory = Buffer.allocUnsafe(Math.ceil(length / HEAD_MEMORY_STEP) * HEAD_MEMORY_STEP);
+  }
+  copyBytes(bytes, head.start, head.end, conversation.headMemory, 0);
+  conversation.headLength = length;
 }
 
 function hostFor(host: "keep" | "backend" | { readonly name: string }, backend: Backend): string | undefined {
@@ -77,14 +86,14 @@ function hostFor(host: "keep" | "backend" | { readonly name: string }, backend: 
 /** Sends one range of the request's body on, keeping it for another attempt as long as there may be one. */
 export function sendBody(conversation: Conversation, bytes: Buffer): void {
   const { upstream, backend } = conversation;
-  if (conversation.headBytes !== undefined) {
+  if (conversation.headLength > 0) {
     conversation.heldBytes += bytes.length;
     if (conversation.heldBytes > HELD_BYTES_MAX) forgetHeld(conversation);
-    else conversation.held.push(bytes);
+    else conversation.held.push(Buffer.from(bytes));
   }
   if (upstream === undefined || backend === undefined) return;
   backend.counters.bytesIn += bytes.length;
-  upstream.socket.write(bytes);
+  stage(upstream.wire, bytes, 0, bytes.length);
 }
 
 /** The new connection stands. */
@@ -95,7 +104,7 @@ export function connected(conversation: Conversation): void {
 
 /** The backend closed in order before it answered. */
 export function endedUnanswered(conversation: Conversation, upstream: Upstream): void {
-  if (conversation.idempotent || conversation.headBytes === undefined) {
+  if (conversation.idempotent || conversation.headLength === 0) {
     died(conversation, { how: "eof", reused: upstream.reused }, ENDED);
     return;
   }
@@ -103,16 +112,14 @@ export function endedUnanswered(conversation: Conversation, upstream: Upstream):
   // that came first; a write of nothing brings it out (EPIPE), and sends nothing to a backend that is still there.
   conversation.doubtful = true;
   conversation.surroundings.wheel.arm(conversation.timeout, DOUBT_MS);
-  upstream.socket.write(NO_BYTES);
+  upstream.wire.probe(() => undefined);
 }
 
 /** The doubt's time is over: one last look, then the backend counts as having read the request. */
 export function endDoubt(conversation: Conversation, upstream: Upstream): void {
   conversation.doubtful = false;
-  upstream.socket.write(NO_BYTES, (error) => {
-    // With an error, the connection's close follows and says so.
-    if (error || conversation.upstream !== upstream) return;
-    died(conversation, { how: "eof", reused: upstream.reused }, ENDED);
+  upstream.wire.probe(() => {
+    if (conversation.upstream === upstream) died(conversation, { how: "eof", reused: upstream.reused }, ENDED);
   });
 }
 
@@ -146,26 +153,28 @@ function lookForBackend(conversation: Conversation, backend: Backend, reason: st
   const { service, surroundings } = conversation;
   conversation.upstream = undefined;
   const { connectMs } = service.spec.timeouts;
-  const look = dial(backend, { wheel: surroundings.wheel, connectMs, onFailure: service.pool.failed });
   let gone = true;
-  look.once("connect", () => {
+  const owner: WireOwner = {
+    ...NOBODY,
+    wireClosed() {
+      // The client may have left meanwhile.
+      const waits = conversation.phase === EXCHANGING && conversation.upstream === undefined;
+      if (waits && conversation.backend === backend)
+        died(conversation, { how: gone ? "lost" : "reset", reused: false }, reason);
+    },
+  };
+  const look = dial(backend, { wheel: surroundings.wheel, connectMs, onFailure: service.pool.failed }, owner, () => {
     gone = false;
     look.destroy();
-  });
-  look.once("close", () => {
-    // The client may have left meanwhile.
-    const waits = conversation.phase === EXCHANGING && conversation.upstream === undefined;
-    if (waits && conversation.backend === backend)
-      died(conversation, { how: gone ? "lost" : "reset", reused: false }, reason);
   });
 }
 
 function died(conversation: Conversation, death: Death, reason: string): void {
-  const { service, surroundings, backend, headBytes } = conversation;
-  const retriable = { idempotent: conversation.idempotent, held: headBytes !== undefined };
+  const { service, surroundings, backend, headMemory, headLength } = conversation;
+  const retriable = { idempotent: conversation.idempotent, held: headLength > 0 };
   dropExchange(conversation);
   if (backend !== undefined && death.how !== "connect") backend.counters.failures++;
-  if (headBytes === undefined || !mayRetry(retriable, death) || !hasTime(conversation, death)) {
+  if (!mayRetry(retriable, death) || !hasTime(conversation, death)) {
     const status = death.how === "connect" ? 503 : 502;
     if (status === 503) service.counters.noBackend++;
     fail(conversation, status, `backend ${backend?.key ?? "?"}: ${reason}`);
@@ -175,9 +184,9 @@ function died(conversation: Conversation, death: Death, reason: string): void {
   service.counters.retries++;
   if (backend !== undefined) backend.counters.retries++;
   // The head's offsets are long overwritten: it is read again, which cannot turn out differently.
+  const headBytes = headMemory.subarray(0, headLength);
   parseRequest(headBytes, 0, againHead);
   attempt(conversation, headBytes, againHead);
-  conversation.upstream?.socket.uncork();
   resumeRequest(conversation);
 }
 
@@ -191,7 +200,7 @@ function hasTime(conversation: Conversation, death: Death): boolean {
 
 /** Lets the client send on, unless the backend or the requests waiting behind this one are full. */
 export function resumeRequest(conversation: Conversation): void {
-  const { upstream, input, socket } = conversation;
-  if (upstream?.socket.writableNeedDrain === true) return;
-  if (input === undefined || input.length < PIPELINED_BYTES_MAX) socket.resume();
+  const { upstream, input, wire } = conversation;
+  if (upstream?.wire.needsDrain === true) return;
+  if (input === undefined || input.length < PIPELINED_BYTES_MAX) wire.resume();
 }

@@ -1,11 +1,11 @@
-import type { Socket } from "node:net";
 import type { Client, Service, Surroundings } from "../service.ts";
+import { flushStage } from "../stage.ts";
 import { createTimeout } from "../timer-wheel.ts";
 import type { UpstreamOwner } from "../upstream.ts";
+import type { Wire } from "../wire.ts";
 import {
   closedUnanswered,
   connected,
-  endDoubt,
   endedUnanswered,
   PIPELINED_BYTES_MAX,
   resumeRequest,
@@ -28,6 +28,7 @@ import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseRequest } from "./parse-request.ts";
 import { closedAnswering, endedAnswering, receive } from "./response.ts";
 import { CR, LF } from "./tables.ts";
+import { timedOut } from "./timed-out.ts";
 
 /** How long a client that sent its FIN may wait without a byte of answer: it may be half closed, or gone for good. */
 const HALF_CLOSED_MS = 500;
@@ -37,7 +38,7 @@ const TLS_HANDSHAKE = 0x16;
 const head = createHead();
 
 /** Speaks HTTP/1 with one client until its connection ends. */
-export function serveHttp(socket: Socket, service: Service, surroundings: Surroundings): Client {
+export function serveHttp(wire: Wire, service: Service, surroundings: Surroundings): Client {
   const timeout = createTimeout(() => timedOut(conversation));
   const owner: UpstreamOwner = {
     upstreamConnected: () => connected(conversation),
@@ -48,7 +49,7 @@ export function serveHttp(socket: Socket, service: Service, surroundings: Surrou
     upstreamClosed: (error) => upstreamClosed(conversation, error),
     upstreamDrained: () => progress(conversation, () => resumeRequest(conversation)),
   };
-  const conversation = createConversation(socket, service, surroundings, timeout, owner);
+  const conversation = createConversation(wire, service, surroundings, timeout, owner);
   const gone = createTimeout(() => clientSeemsGone());
   let writtenAtEnd = 0;
   let reading = false;
@@ -67,40 +68,40 @@ export function serveHttp(socket: Socket, service: Service, surroundings: Surrou
   // A live half-closed client takes its answer; one that is gone would have reset the connection on the first byte.
   function clientSeemsGone(): void {
     if (conversation.phase !== EXCHANGING) return;
-    if (socket.bytesWritten === writtenAtEnd) {
+    if (wire.written === writtenAtEnd) {
       cutOff(conversation);
       return;
     }
-    writtenAtEnd = socket.bytesWritten;
+    writtenAtEnd = wire.written;
     surroundings.wheel.arm(gone, HALF_CLOSED_MS);
   }
 
-  socket.on("data", (chunk: Buffer) => clientData(conversation, chunk));
-  socket.on("end", () => {
-    conversation.halfClosed = true;
-    writtenAtEnd = socket.bytesWritten;
-    if (conversation.phase !== EXCHANGING) closeGently(conversation);
-    else if (conversation.requestBody.done) surroundings.wheel.arm(gone, HALF_CLOSED_MS);
-    else cutOff(conversation);
-  });
-  socket.on("drain", () => progress(conversation, () => conversation.upstream?.socket.resume()));
-  // What failed shows in the close that follows.
-  socket.on("error", () => undefined);
-  socket.on("close", () => {
-    surroundings.wheel.disarm(gone);
-    clientClosed(conversation);
-    service.clients.delete(client);
-  });
+  wire.owner = {
+    wireData: (bytes) => clientData(conversation, bytes),
+    wireEnded() {
+      conversation.halfClosed = true;
+      writtenAtEnd = wire.written;
+      if (conversation.phase !== EXCHANGING) closeGently(conversation);
+      else if (conversation.requestBody.done) surroundings.wheel.arm(gone, HALF_CLOSED_MS);
+      else cutOff(conversation);
+    },
+    wireDrained: () => progress(conversation, () => conversation.upstream?.wire.resume()),
+    wireClosed() {
+      surroundings.wheel.disarm(gone);
+      clientClosed(conversation);
+      service.clients.delete(client);
+    },
+  };
   const client: Client = {
     isBusy: () =>
       (conversation.phase !== IDLE && conversation.phase !== CLOSING) ||
       // An answer's last bytes still wait for the client to read.
-      socket.writableLength > 0,
-    destroy: () => socket.destroy(),
+      wire.needsDrain,
+    destroy: () => wire.destroy(),
   };
   service.clients.add(client);
   surroundings.wheel.arm(timeout, service.spec.timeouts.keepAliveMs);
-  socket.resume();
+  wire.resume();
   return client;
 }
 
@@ -112,8 +113,18 @@ function clientData(conversation: Conversation, chunk: Buffer): void {
   }
   conversation.input = conversation.input === undefined ? chunk : Buffer.concat([conversation.input, chunk]);
   // Without a line's end no head can have become complete or long enough to refuse.
-  if (conversation.phase === READING_HEAD && conversation.input.length < HEAD_BYTES_MAX && !chunk.includes(LF)) return;
+  if (conversation.phase === READING_HEAD && conversation.input.length < HEAD_BYTES_MAX && !chunk.includes(LF)) {
+    keepInput(conversation, chunk);
+    return;
+  }
   conversation.next();
+  keepInput(conversation, chunk);
+}
+
+// What is not used by the end of the event would be overwritten by the next one.
+function keepInput(conversation: Conversation, chunk: Buffer): void {
+  const { input } = conversation;
+  if (input !== undefined && input.buffer === chunk.buffer) conversation.input = Buffer.from(input);
 }
 
 function duringExchange(conversation: Conversation, chunk: Buffer): void {
@@ -123,8 +134,8 @@ function duringExchange(conversation: Conversation, chunk: Buffer): void {
     if (end === BROKEN || end === chunk.length) return;
     rest = chunk.subarray(end);
   }
-  conversation.input = conversation.input === undefined ? rest : Buffer.concat([conversation.input, rest]);
-  if (conversation.input.length >= PIPELINED_BYTES_MAX) conversation.socket.pause();
+  conversation.input = conversation.input === undefined ? Buffer.from(rest) : Buffer.concat([conversation.input, rest]);
+  if (conversation.input.length >= PIPELINED_BYTES_MAX) conversation.wire.pause();
 }
 
 function feedRequest(conversation: Conversation, bytes: Buffer, from: number): number {
@@ -134,7 +145,10 @@ function feedRequest(conversation: Conversation, bytes: Buffer, from: number): n
   if (end === BROKEN) {
     const tooLong = requestBody.problem.endsWith("too long");
     fail(conversation, tooLong ? 413 : 400, requestBody.problem);
-  } else if (conversation.upstream?.socket.writableNeedDrain === true) conversation.socket.pause();
+    return end;
+  }
+  flushStage();
+  if (conversation.upstream?.wire.needsDrain === true) conversation.wire.pause();
   return end;
 }
 
@@ -146,7 +160,7 @@ function readRequest(conversation: Conversation): boolean {
   const start = input[0] === CR && input[1] === LF ? 2 : 0;
   if (start === input.length || (input.length === 1 && input[0] === CR)) return false;
   if (input[start] === TLS_HANDSHAKE) {
-    conversation.socket.destroy();
+    conversation.wire.destroy();
     return false;
   }
   const verdict = parseRequest(input, start, head);
@@ -184,7 +198,6 @@ function beginRequest(conversation: Conversation, input: Buffer): void {
     const bodyEnd = feedRequest(conversation, rest, 0);
     if (bodyEnd !== BROKEN && bodyEnd < rest.length) conversation.input = rest.subarray(bodyEnd);
   }
-  conversation.upstream?.socket.uncork();
 }
 
 function upstreamEnded(conversation: Conversation): void {
@@ -217,34 +230,4 @@ function progress(conversation: Conversation, then: () => void): void {
   if (conversation.phase !== EXCHANGING) return;
   conversation.surroundings.wheel.arm(conversation.timeout, conversation.service.spec.timeouts.serverMs);
   then();
-}
-
-function timedOut(conversation: Conversation): void {
-  const { socket, upstream, service, requestBody } = conversation;
-  if (conversation.phase === IDLE) {
-    closeGently(conversation);
-    return;
-  }
-  if (conversation.phase === READING_HEAD) {
-    fail(conversation, 408, `no complete request head within ${service.spec.timeouts.clientHeadMs} ms`);
-    return;
-  }
-  if (conversation.phase !== EXCHANGING || upstream === undefined) {
-    socket.destroy();
-    return;
-  }
-  if (conversation.doubtful) {
-    endDoubt(conversation, upstream);
-    return;
-  }
-  // The client does not read what it asked for.
-  if (socket.writableNeedDrain) {
-    cutOff(conversation);
-    return;
-  }
-  if (!requestBody.done && !upstream.socket.writableNeedDrain) {
-    fail(conversation, 408, "the request's body stopped coming");
-    return;
-  }
-  fail(conversation, 504, `backend ${upstream.backend.key} did not answer within ${service.spec.timeouts.serverMs} ms`);
 }

@@ -1,8 +1,8 @@
-import type { Socket } from "node:net";
 import type { Backend } from "../backend.ts";
 import type { Service, Surroundings } from "../service.ts";
 import type { Timeout } from "../timer-wheel.ts";
 import type { Upstream, UpstreamOwner } from "../upstream.ts";
+import type { Wire } from "../wire.ts";
 import { type Body, createBody } from "./body.ts";
 
 /** Waiting for a request. */
@@ -22,11 +22,11 @@ export const CLOSING = 4;
  * answer back, finish.ts ends the exchange. Pipelined requests wait in `input`.
  */
 export interface Conversation {
-  readonly socket: Socket;
+  readonly wire: Wire;
   readonly service: Service;
   readonly surroundings: Surroundings;
-  /** For X-Forwarded-For. */
-  readonly clientAddress: string | undefined;
+  /** For X-Forwarded-For, in ASCII. */
+  readonly clientAddress: Uint8Array | undefined;
   /** One timeout, whose meaning is the phase's. */
   readonly timeout: Timeout;
   /** Takes up the next request in `input`; set by connection.ts. */
@@ -35,7 +35,7 @@ export interface Conversation {
   phase: number;
   /** The client has sent its FIN: it may still read. */
   halfClosed: boolean;
-  /** Bytes read from the client and not yet used. */
+  /** Bytes read from the client and not yet used; within the event that read them they may lie in the read memory. */
   input: Buffer | undefined;
 
   readonly requestBody: Body;
@@ -45,8 +45,9 @@ export interface Conversation {
   clientPersists: boolean;
   expectsContinue: boolean;
   upgrade: boolean;
-  /** The head as it came, and the body bytes since, for another attempt; undefined once there can be none. */
-  headBytes: Buffer | undefined;
+  /** The head as it came, `headLength` bytes of `headMemory`, and the body since, for another attempt; 0 = there can be none. */
+  headMemory: Buffer;
+  headLength: number;
   held: Buffer[];
   heldBytes: number;
   attempts: number;
@@ -70,18 +71,20 @@ export interface Conversation {
   persists: boolean;
 }
 
+export const NO_MEMORY: Buffer = Buffer.alloc(0);
+
 export function createConversation(
-  socket: Socket,
+  wire: Wire,
   service: Service,
   surroundings: Surroundings,
   timeout: Timeout,
   owner: UpstreamOwner,
 ): Conversation {
   return {
-    socket,
+    wire,
     service,
     surroundings,
-    clientAddress: socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, ""),
+    clientAddress: addressBytes(wire.peer()),
     timeout,
     next: () => undefined,
     owner,
@@ -95,7 +98,8 @@ export function createConversation(
     clientPersists: true,
     expectsContinue: false,
     upgrade: false,
-    headBytes: undefined,
+    headMemory: NO_MEMORY,
+    headLength: 0,
     held: [],
     heldBytes: 0,
     attempts: 0,
@@ -112,4 +116,9 @@ export function createConversation(
     upstreamPersists: false,
     persists: true,
   };
+}
+
+function addressBytes(address: string | undefined): Uint8Array | undefined {
+  if (address === undefined) return undefined;
+  return Buffer.from(address.startsWith("::ffff:") ? address.replace(/^::ffff:(?=\d+\.)/, "") : address, "latin1");
 }

@@ -1,6 +1,7 @@
+import { flushStage, stage } from "../stage.ts";
 import { dropUpstream, releaseUpstream } from "../upstream.ts";
 import { cannedResponse } from "./canned.ts";
-import { CLOSING, type Conversation, IDLE } from "./conversation.ts";
+import { CLOSING, type Conversation, IDLE, NO_MEMORY } from "./conversation.ts";
 import { UNTIL_CLOSE } from "./head.ts";
 
 /**
@@ -8,6 +9,8 @@ import { UNTIL_CLOSE } from "./head.ts";
  * a reset, and the reset would take our answer out of the client's hands (RFC 9112 §9.6).
  */
 const LINGER_MS = 2_000;
+/** A connection keeps this much memory for the heads of its requests; larger pieces are let go after each. */
+const HEAD_MEMORY_KEPT = 1_024;
 
 /** The answer is complete: keep what may be kept, and go on with the next request. */
 export function complete(conversation: Conversation): void {
@@ -20,7 +23,21 @@ export function complete(conversation: Conversation): void {
   }
   endExchange(conversation);
   if (conversation.persists && whole) waitForRequest(conversation);
-  else closeGently(conversation);
+  else if (conversation.clientPersists || !conversation.idempotent) closeGently(conversation);
+  else closeAsAsked(conversation);
+}
+
+// The client said that this request was its last, and it had no body: nothing can be on its way that a close would
+// answer with a reset.
+function closeAsAsked(conversation: Conversation): void {
+  const { wire, input } = conversation;
+  flushStage();
+  if (input !== undefined || wire.needsDrain) {
+    closeGently(conversation);
+    return;
+  }
+  conversation.phase = CLOSING;
+  wire.destroy();
 }
 
 /** Answers in a backend's place. When its answer has begun, nothing can be put right: the client is cut off. */
@@ -30,7 +47,7 @@ export function fail(conversation: Conversation, status: number, reason: string)
     cutOff(conversation);
     return;
   }
-  const { service, socket } = conversation;
+  const { service, wire } = conversation;
   const persists =
     status >= 502 &&
     status <= 504 &&
@@ -40,7 +57,8 @@ export function fail(conversation: Conversation, status: number, reason: string)
     !service.draining;
   service.counters.responses[Math.floor(status / 100)] =
     (service.counters.responses[Math.floor(status / 100)] as number) + 1;
-  socket.write(cannedResponse({ status, reason, close: !persists, headOnly: conversation.toHead }));
+  const answer = cannedResponse({ status, reason, close: !persists, headOnly: conversation.toHead });
+  stage(wire, answer, 0, answer.length);
   endExchange(conversation);
   if (persists) waitForRequest(conversation);
   else closeGently(conversation);
@@ -53,8 +71,8 @@ export function cutOff(conversation: Conversation): void {
   endExchange(conversation);
   conversation.phase = CLOSING;
   // An answer that ends with its connection looks whole unless the connection ends in a reset.
-  if (framing === UNTIL_CLOSE || decode) conversation.socket.resetAndDestroy();
-  else conversation.socket.destroy();
+  if (framing === UNTIL_CLOSE || decode) conversation.wire.reset();
+  else conversation.wire.destroy();
 }
 
 /** Takes backend and upstream off the conversation, closing the connection. */
@@ -80,7 +98,8 @@ function endExchange(conversation: Conversation): void {
 
 /** There will be no further attempt: let go of what was kept for it. */
 export function forgetHeld(conversation: Conversation): void {
-  conversation.headBytes = undefined;
+  conversation.headLength = 0;
+  if (conversation.headMemory.length > HEAD_MEMORY_KEPT) conversation.headMemory = NO_MEMORY;
   if (conversation.held.length > 0) conversation.held = [];
   conversation.heldBytes = 0;
 }
@@ -98,13 +117,13 @@ function waitForRequest(conversation: Conversation): void {
 
 /** Closes after what was written, reading on for a while. */
 export function closeGently(conversation: Conversation): void {
-  const { socket, surroundings, timeout, service } = conversation;
+  const { wire, surroundings, timeout, service } = conversation;
   conversation.phase = CLOSING;
   conversation.input = undefined;
   // A client that reads slowly must get all of its answer first.
   surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
-  socket.end(() => {
-    if (!socket.destroyed) surroundings.wheel.arm(timeout, LINGER_MS);
+  wire.end(() => {
+    if (!wire.destroyed) surroundings.wheel.arm(timeout, LINGER_MS);
   });
-  socket.resume();
+  wire.resume();
 }

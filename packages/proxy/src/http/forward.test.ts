@@ -1,25 +1,39 @@
 import { describe, expect, it } from "vitest";
+import { flushStage, type Receiver } from "../stage.ts";
 import { forwardRequest, forwardResponse, type RequestEdits, type ResponseEdits } from "./forward.ts";
 import { createHead } from "./head.ts";
 import { COMPLETE } from "./parse-fields.ts";
 import { parseRequest } from "./parse-request.ts";
 import { parseResponse } from "./parse-response.ts";
 
-const EDITS: RequestEdits = { host: undefined, fallbackHost: "10.0.0.1:80", clientAddress: "10.1.2.3" };
+const EDITS: RequestEdits = { host: undefined, fallbackHost: "10.0.0.1:80", clientAddress: Buffer.from("10.1.2.3") };
+/** What a receiver got. */
+function received(write: (to: Receiver) => void): string {
+  let text = "";
+  const to: Receiver = {
+    send(memory, length) {
+      text += memory.first(length).toString("latin1");
+      return false;
+    },
+  };
+  write(to);
+  flushStage();
+  return text;
+}
 const ADDED = "X-Forwarded-For: 10.1.2.3\r\nX-Forwarded-Proto: http\r\n";
 
 function request(lines: readonly string[], edits: Partial<RequestEdits> = {}): string {
   const bytes = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
   const head = createHead();
   expect(parseRequest(bytes, 0, head)).toBe(COMPLETE);
-  return forwardRequest(bytes, head, { ...EDITS, ...edits }).toString("latin1");
+  return received((to) => forwardRequest(bytes, head, { ...EDITS, ...edits }, to));
 }
 
 function response(lines: readonly string[], edits: Partial<ResponseEdits> = {}): string {
   const bytes = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
   const head = createHead();
   expect(parseResponse(bytes, 0, head, false)).toBe(COMPLETE);
-  return forwardResponse(bytes, head, { connection: undefined, dechunk: false, ...edits }).toString("latin1");
+  return received((to) => forwardResponse(bytes, head, { connection: undefined, dechunk: false, ...edits }, to));
 }
 
 describe("a request", () => {

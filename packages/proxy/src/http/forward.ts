@@ -1,10 +1,14 @@
+import { beginPut, finishPut, put, putText, type Receiver } from "../stage.ts";
 import * as h from "./head.ts";
 import { isNamedByConnection } from "./meaning.ts";
 import { pathStart } from "./parse-request.ts";
 import { equalsWord, SLASH } from "./tables.ts";
 
 const CRLF = "\r\n";
+const CRLF_BYTES = Buffer.from(CRLF);
 const VERSION = "HTTP/1.1";
+const FORWARDED_FOR = Buffer.from("X-Forwarded-For: ");
+const PROTO_AND_END = Buffer.from(`X-Forwarded-Proto: http${CRLF}${CRLF}`);
 /** Room for the lines we add beside names and addresses, whose lengths are counted. */
 const FIXED_LINES_BYTES = 256;
 
@@ -15,7 +19,7 @@ export interface RequestEdits {
   /** Stands in for a Host that an HTTP/1.0 client did not send: the backend's address. */
   readonly fallbackHost: string;
   /** For X-Forwarded-For; absent for clients without an address (unix sockets). */
-  readonly clientAddress: string | undefined;
+  readonly clientAddress: Uint8Array | undefined;
 }
 
 /** What a response head gets on its way to the client. */
@@ -26,28 +30,22 @@ export interface ResponseEdits {
   readonly dechunk: boolean;
 }
 
-// One head is built at a time, in one piece of memory that is handed over when it is done.
-let out: Buffer = Buffer.alloc(0);
-let length = 0;
-
 /**
- * The head to send to a backend: the client's lines byte for byte, without the hop-by-hop ones and those that
+ * Writes the head to send to a backend: the client's lines byte for byte, without the hop-by-hop ones and those that
  * Connection names, and with ours added after that, so that no client can have ours removed (GHSA-gwhp-pf74-vj37).
+ * Returns its length.
  */
-export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits): Buffer {
+export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits, to: Receiver): number {
   const host = edits.host ?? (head.hosts === 0 ? edits.fallbackHost : undefined);
-  out = Buffer.allocUnsafe(
-    head.end - head.start + FIXED_LINES_BYTES + (host?.length ?? 0) * 3 + (edits.clientAddress?.length ?? 0),
-  );
-  length = 0;
+  beginPut(to, head.end - head.start + FIXED_LINES_BYTES + (host?.length ?? 0) + (edits.clientAddress?.length ?? 0));
   const path = pathStart(bytes, head);
   let run = head.start;
   if (head.minor !== 1 || path !== head.targetStart) {
-    copy(bytes, head.start, head.targetStart);
-    if (path === head.targetEnd) text(head.method === h.OPTIONS ? "*" : "/");
-    else if (bytes[path] !== SLASH && path !== head.targetStart) text("/");
-    copy(bytes, path, head.targetEnd);
-    text(` ${VERSION}${CRLF}`);
+    put(bytes, head.start, head.targetStart);
+    if (path === head.targetEnd) putText(head.method === h.OPTIONS ? "*" : "/");
+    else if (bytes[path] !== SLASH && path !== head.targetStart) putText("/");
+    put(bytes, path, head.targetEnd);
+    putText(` ${VERSION}${CRLF}`);
     run = head.linesStart;
   }
   let forwardedFor = false;
@@ -57,16 +55,16 @@ export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits)
     if (kind === h.X_FORWARDED_FOR) forwardedFor = true;
     else if (kind === h.X_FORWARDED_PROTO) forwardedProto = true;
     if (!dropsFromRequest(bytes, head, line, kind, host !== undefined)) continue;
-    copy(bytes, run, h.nameStart(head, line));
+    put(bytes, run, h.nameStart(head, line));
     run = h.lineEnd(head, line);
   }
-  copy(bytes, run, head.end - 2);
-  if (host !== undefined) text(`Host: ${host}${CRLF}`);
-  if (head.upgrade) text(`Connection: Upgrade${CRLF}`);
+  put(bytes, run, head.end - 2);
+  if (host !== undefined) putText(`Host: ${host}${CRLF}`);
+  if (head.upgrade) putText(`Connection: Upgrade${CRLF}`);
   if (edits.clientAddress !== undefined || forwardedFor) addForwardedFor(bytes, head, edits.clientAddress);
-  if (!forwardedProto) text(`X-Forwarded-Proto: http${CRLF}`);
-  text(CRLF);
-  return taken();
+  if (forwardedProto) putAll(CRLF_BYTES);
+  else putAll(PROTO_AND_END);
+  return finishPut();
 }
 
 function dropsFromRequest(bytes: Buffer, head: h.Head, line: number, kind: number, newHost: boolean): boolean {
@@ -93,37 +91,39 @@ function dropsFromRequest(bytes: Buffer, head: h.Head, line: number, kind: numbe
 }
 
 // Every X-Forwarded-For the client sent, then its own address: one line, in the order of the hops.
-function addForwardedFor(bytes: Buffer, head: h.Head, clientAddress: string | undefined): void {
-  text("X-Forwarded-For: ");
+function addForwardedFor(bytes: Buffer, head: h.Head, clientAddress: Uint8Array | undefined): void {
+  putAll(FORWARDED_FOR);
   let first = true;
   for (let line = 0; line < head.count; line++) {
     if (head.kinds[line] !== h.X_FORWARDED_FOR || h.valueStart(head, line) === h.valueEnd(head, line)) continue;
-    if (!first) text(", ");
-    copy(bytes, h.valueStart(head, line), h.valueEnd(head, line));
+    if (!first) putText(", ");
+    put(bytes, h.valueStart(head, line), h.valueEnd(head, line));
     first = false;
   }
-  if (clientAddress !== undefined) text(first ? clientAddress : `, ${clientAddress}`);
-  text(CRLF);
+  if (clientAddress !== undefined) {
+    if (!first) putText(", ");
+    putAll(clientAddress);
+  }
+  putAll(CRLF_BYTES);
 }
 
-/** The head to send to a client: hop-by-hop headers out, ours in, in the proxy's own HTTP version. */
-export function forwardResponse(bytes: Buffer, head: h.Head, edits: ResponseEdits): Buffer {
-  out = Buffer.allocUnsafe(head.end - head.start + FIXED_LINES_BYTES);
-  length = 0;
+/** Writes the head to send to a client: hop-by-hop headers out, ours in, in the proxy's own HTTP version. */
+export function forwardResponse(bytes: Buffer, head: h.Head, edits: ResponseEdits, to: Receiver): number {
+  beginPut(to, head.end - head.start + FIXED_LINES_BYTES);
   let run = head.start;
   if (head.minor !== 1) {
-    text(`${VERSION} `);
+    putText(`${VERSION} `);
     run = head.statusStart;
   }
   for (let line = 0; line < head.count; line++) {
     if (!dropsFromResponse(bytes, head, line, edits)) continue;
-    copy(bytes, run, h.nameStart(head, line));
+    put(bytes, run, h.nameStart(head, line));
     run = h.lineEnd(head, line);
   }
-  copy(bytes, run, head.end - 2);
-  if (edits.connection !== undefined) text(`Connection: ${edits.connection}${CRLF}`);
-  text(CRLF);
-  return taken();
+  put(bytes, run, head.end - 2);
+  if (edits.connection !== undefined) putText(`Connection: ${edits.connection}${CRLF}`);
+  putAll(CRLF_BYTES);
+  return finishPut();
 }
 
 function dropsFromResponse(bytes: Buffer, head: h.Head, line: number, edits: ResponseEdits): boolean {
@@ -158,16 +158,6 @@ function isProtected(bytes: Buffer, head: h.Head, line: number): boolean {
   );
 }
 
-function copy(bytes: Buffer, from: number, to: number): void {
-  if (from < to) length += bytes.copy(out, length, from, to);
-}
-
-function text(chars: string): void {
-  length += out.write(chars, length, "latin1");
-}
-
-function taken(): Buffer {
-  const built = out.subarray(0, length);
-  out = Buffer.alloc(0);
-  return built;
+function putAll(bytes: Uint8Array): void {
+  put(bytes, 0, bytes.length);
 }

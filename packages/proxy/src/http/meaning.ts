@@ -72,7 +72,10 @@ function readLine(bytes: Uint8Array, head: h.Head, line: number, kind: number): 
       if (++found.encodings > 1) return refuse(head, 400, "more than one Transfer-Encoding");
       return readEncoding(bytes, head, start, end);
     case h.CONNECTION:
-      everyElement(bytes, start, end, (from, to) => readConnection(bytes, head, from, to));
+      // Alone, as it nearly always is, it is not looked at as a list.
+      if (equalsWord(bytes, start, end, "keep-alive")) found.keepAlive = true;
+      else if (equalsWord(bytes, start, end, "close")) found.close = true;
+      else everyElement(bytes, start, end, (from, to) => readConnection(bytes, head, from, to));
       return COMPLETE;
     case h.UPGRADE:
       found.websocket = equalsWord(bytes, start, end, "websocket");

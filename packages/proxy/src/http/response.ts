@@ -1,3 +1,4 @@
+import { flushStage, stage } from "../stage.ts";
 import { join } from "../tunnel.ts";
 import type { Upstream } from "../upstream.ts";
 import { BROKEN, beginBody, feedBody } from "./body.ts";
@@ -16,21 +17,20 @@ const head = createHead();
 
 /** Bytes of the backend's answer. */
 export function receive(conversation: Conversation, upstream: Upstream, chunk: Buffer): void {
-  const { socket, surroundings, service, timeout } = conversation;
+  const { wire, surroundings, service, timeout } = conversation;
   conversation.answered = true;
   forgetHeld(conversation);
   upstream.backend.counters.bytesOut += chunk.length;
-  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
-  // Head and first body bytes leave in one write.
-  socket.cork();
   if (conversation.headSent) receiveBody(conversation, chunk, 0);
   else {
     const bytes = conversation.partial === undefined ? chunk : Buffer.concat([conversation.partial, chunk]);
     const bodyStart = receiveHead(conversation, upstream, bytes);
     if (bodyStart !== STILL_IN_HEAD) receiveBody(conversation, bytes, bodyStart);
   }
-  socket.uncork();
-  if (conversation.upstream === upstream && socket.writableNeedDrain) upstream.socket.pause();
+  if (conversation.upstream !== upstream || conversation.phase === TUNNEL) return;
+  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
+  flushStage();
+  if (wire.needsDrain) upstream.wire.pause();
 }
 
 function receiveHead(conversation: Conversation, upstream: Upstream, bytes: Buffer): number {
@@ -56,16 +56,16 @@ function receiveHead(conversation: Conversation, upstream: Upstream, bytes: Buff
     }
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     if (conversation.clientMinor === 1) {
-      conversation.socket.write(forwardResponse(bytes, head, { connection: undefined, dechunk: false }));
+      forwardResponse(bytes, head, { connection: undefined, dechunk: false }, conversation.wire);
     }
     at = head.end;
   }
-  conversation.partial = at < bytes.length ? bytes.subarray(at) : undefined;
+  conversation.partial = at < bytes.length ? Buffer.from(bytes.subarray(at)) : undefined;
   return STILL_IN_HEAD;
 }
 
 function beginFinal(conversation: Conversation, bytes: Buffer): void {
-  const { service, socket, clientMinor, requestBody } = conversation;
+  const { service, wire, clientMinor, requestBody } = conversation;
   const dechunk = head.framing === CHUNKED && clientMinor === 0;
   const endsWithConnection = head.framing === UNTIL_CLOSE || dechunk;
   // A client that waited for 100 and got a final answer may send its body or not: nobody can tell what comes next.
@@ -77,7 +77,7 @@ function beginFinal(conversation: Conversation, bytes: Buffer): void {
   const statusClass = Math.floor(head.status / 100);
   service.counters.responses[statusClass] = (service.counters.responses[statusClass] as number) + 1;
   const connection = conversation.persists ? (clientMinor === 0 ? "keep-alive" : undefined) : "close";
-  socket.write(forwardResponse(bytes, head, { connection, dechunk }));
+  forwardResponse(bytes, head, { connection, dechunk }, wire);
   beginBody(conversation.responseBody, head.framing, head.contentLength, dechunk);
 }
 
@@ -94,7 +94,7 @@ function receiveBody(conversation: Conversation, bytes: Buffer, from: number): v
 }
 
 function toClient(conversation: Conversation, bytes: Buffer): void {
-  conversation.socket.write(bytes);
+  stage(conversation.wire, bytes, 0, bytes.length);
 }
 
 /** The backend has sent its last byte, after the answer began. */
@@ -123,7 +123,7 @@ export function closedAnswering(conversation: Conversation, upstream: Upstream):
 
 // 101: from here on the bytes are the two ends' own, in both directions.
 function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: Buffer): void {
-  const { socket, service, surroundings, timeout, input } = conversation;
+  const { wire, service, surroundings, timeout, input } = conversation;
   if (!conversation.upgrade || !conversation.requestBody.done) {
     fail(conversation, 502, `backend ${upstream.backend.key}: switched protocols unasked`);
     return;
@@ -133,15 +133,11 @@ function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: 
   conversation.input = undefined;
   service.counters.responses[1] = (service.counters.responses[1] as number) + 1;
   surroundings.wheel.disarm(timeout);
-  socket.write(forwardResponse(bytes, head, { connection: "upgrade", dechunk: false }));
-  if (head.end < bytes.length) socket.write(bytes.subarray(head.end));
-  if (input !== undefined) upstream.socket.write(input);
-  for (const event of ["data", "end", "drain"]) {
-    socket.removeAllListeners(event);
-    upstream.socket.removeAllListeners(event);
-  }
+  forwardResponse(bytes, head, { connection: "upgrade", dechunk: false }, wire);
+  stage(wire, bytes, head.end, bytes.length);
+  if (input !== undefined) stage(upstream.wire, input, 0, input.length);
   const { counters } = upstream.backend;
-  join(socket, upstream.socket, {
+  join(wire, upstream.wire, {
     wheel: surroundings.wheel,
     idleMs: service.spec.timeouts.tunnelMs,
     onIn: (count) => {
@@ -151,5 +147,5 @@ function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: 
       counters.bytesOut += count;
     },
   });
-  if (conversation.halfClosed) upstream.socket.end();
+  if (conversation.halfClosed) upstream.wire.end();
 }

@@ -1,0 +1,22 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import type { OptionsOf } from "./check.ts";
+
+/** The keys of a password, for kinds that log in. */
+export const passwordKeys = {
+  password: z.string().min(1).optional(),
+  /** A file whose first line is the password; read for every probe, so that a changed one is taken at once. */
+  password_file: z.string().min(1).optional(),
+};
+
+/** The password that was configured, if any. @throws Error that names the file when it cannot be read or is empty. */
+export async function passwordOf(options: OptionsOf<typeof passwordKeys>): Promise<string | undefined> {
+  const file = options.password_file;
+  if (file === undefined) return options.password;
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw new Error("password_file cannot be read", { cause });
+  });
+  const password = text.split("\n", 1)[0]?.trim() ?? "";
+  if (password === "") throw new Error(`password_file ${file} is empty, expected a password in its first line`);
+  return password;
+}

@@ -1,0 +1,129 @@
+import { hostname } from "node:os";
+import { type ContainerStatus, entryKey, type InstanceState, type Readiness } from "@smartstack/core";
+import type { NerveConfig } from "./config.ts";
+import { allStatus } from "./container-status.ts";
+import type { DockerConfig } from "./docker-config.ts";
+import { type DockerSource, dockerSource } from "./docker-source.ts";
+import { mayComeBack } from "./entries.ts";
+import type { NerveDeps } from "./nerve.ts";
+import { configNode, engineNode } from "./node-name.ts";
+import { nodeVoice } from "./node-voice.ts";
+import { configOffers } from "./offers.ts";
+import { registrations } from "./registrations.ts";
+import { instanceStates } from "./states.ts";
+
+export interface NodeNerveOptions {
+  /** False switches Docker off. */
+  readonly docker: DockerConfig | false;
+  readonly nerve: NerveConfig;
+}
+
+export interface NodeNerveDeps extends NerveDeps {
+  /** Makes the node's name ours, once and for all; otherwise says why it cannot be. */
+  readonly claim: (node: string) => string | undefined;
+}
+
+/** nerve for one node: at most one engine, one session in the registry. */
+export interface NodeNerve {
+  start(): void;
+  node(): string | undefined;
+  containers(): readonly ContainerStatus[];
+  readiness(): readonly Readiness[];
+  setState(service: string, id: string, state: InstanceState, forMs?: number): boolean;
+  reconfigure(options: NodeNerveOptions): void;
+  stop(mode?: "keep" | "withdraw"): Promise<void>;
+}
+
+/** Nothing starts before `start()`. */
+export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps): NodeNerve {
+  let { docker, nerve } = options;
+  let running = false;
+  let source: DockerSource | undefined;
+  const states = instanceStates(deps.clock, () => voice.wake());
+  const table = registrations({
+    ...deps,
+    announced: (key) => voice.entries().has(key),
+    engineHealth: (id) => source?.judged().get(id)?.tracked.facts?.health,
+    onChange: () => voice.wake(),
+  });
+  const voice = nodeVoice({ ...deps, table, states, source: () => source, config: () => nerve });
+
+  const announceAs = (node: string): void => {
+    if (!running || voice.node() !== undefined) return;
+    const problem = deps.claim(node);
+    if (problem !== undefined) {
+      voice.wait(problem);
+      return;
+    }
+    voice.begin(node);
+    table.sync(undefined, configOffers(nerve, node));
+  };
+  /** Another engine, or none: what the last one's containers left stays until the new one's list is read. */
+  const openSource = (): void => {
+    const before = [...(source?.judged().keys() ?? [])];
+    source?.stop();
+    source = docker === false ? undefined : sourceOf(docker);
+    for (const id of before) table.sync(id, []);
+    if (docker === false) announceAs(configNode(nerve.instance_id, hostname()));
+    else if (docker.node !== undefined) announceAs(docker.node);
+  };
+  const sourceOf = (config: DockerConfig): DockerSource =>
+    dockerSource({
+      ...deps,
+      docker: config,
+      nerve: () => nerve,
+      registrations: table,
+      onEngine: (info) => {
+        if (info !== undefined) announceAs(engineNode(info.id));
+      },
+      onChange: () => {
+        states.retain((key) => mayComeBack(key, voice.facts()));
+        voice.wake();
+      },
+    });
+
+  return {
+    start() {
+      if (running) return;
+      running = true;
+      openSource();
+    },
+    node: () => voice.node(),
+    containers: () => allStatus(source?.judged(), { facts: voice.facts(), held: voice.held(), state: states.peek }),
+    readiness: () => [...(source === undefined ? [] : [source.readiness()]), voice.readiness()],
+    setState(service, id, state, forMs) {
+      const key = entryKey(service, id);
+      if (!table.all().has(key)) return false;
+      states.set(key, state, forMs);
+      return true;
+    },
+    reconfigure(next) {
+      const before = docker;
+      ({ docker, nerve } = next);
+      if (!running) return;
+      const node = voice.node();
+      if (node !== undefined) table.sync(undefined, configOffers(nerve, node));
+      if (docker !== false && before !== false && sameEngine(docker, before)) source?.reapply(docker);
+      else openSource();
+      voice.wake();
+    },
+    async stop(mode) {
+      running = false;
+      const chosen = mode ?? nerve.on_stop;
+      // By default Docker's entries outlive an upgrade of nerve, those of the configuration leave with it.
+      const fromConfig = (key: string): boolean => voice.entries().get(key)?.container === undefined;
+      const fallback = docker === false ? "withdraw" : "keep";
+      await voice.stop(chosen ?? fallback, (key) => chosen === undefined && fromConfig(key));
+      source?.stop();
+      table.stop();
+      states.stop();
+    },
+  };
+}
+
+/** Nothing changed of what containers are asked for: which engine, which containers, which parts of their environment. */
+function sameEngine(a: DockerConfig, b: DockerConfig): boolean {
+  const asked = ({ host, tls, filter, conventions }: DockerConfig): string =>
+    JSON.stringify([host, tls, filter, conventions]);
+  return asked(a) === asked(b);
+}
