@@ -157,7 +157,6 @@ function bindings(stage: () => Stage): void {
   const table: readonly (readonly [string, (own: string) => string[], (own: string, advertised: string) => object])[] =
     [
       ["all of IPv4", () => ["0.0.0.0:18101:80"], (_, advertised) => ({ host: advertised, port: 18101 })],
-      ["all of IPv6", () => ["[::]:18102:80"], (_, advertised) => ({ host: advertised, port: 18102 })],
       ["one address", (own) => [`${own}:18103:80`], (own) => ({ host: own, port: 18103 })],
       ["two bindings", () => ["18105:80", "18104:80"], (_, advertised) => ({ host: advertised, port: 18104 })],
     ];
@@ -174,6 +173,8 @@ function bindings(stage: () => Stage): void {
     ["nothing", [], /port 80\/tcp is not published/],
     ["another port", ["81"], /port 80\/tcp is not published/],
     ["a loopback address", ["127.0.0.5:18106:80"], /published on 127\.0\.0\.5 only/],
+    // An engine binds the two families apart: nothing would answer at the advertised IPv4 address.
+    ["all of IPv6", ["[::]:18102:80"], /published on :: only/],
   ];
   for (const [name, publish, reason] of refusals) {
     scenario(stage, `B11 published on ${name}: refused`, async (scene) => {

@@ -1,6 +1,7 @@
 import {
   type Clock,
   type EventBus,
+  exponentialBackoff,
   keepAlive,
   type Random,
   type Readiness,
@@ -14,6 +15,9 @@ import { type ContainerFacts, containerFacts } from "./containers.ts";
 import { envFilter } from "./conventions/index.ts";
 import type { DockerApi, EngineInfo } from "./docker-api.ts";
 import type { DockerConfig } from "./docker-config.ts";
+
+// An engine that accepts and breaks off is asked at most ten times in ten seconds, however the jitter falls.
+const RECONNECT = exponentialBackoff({ minMs: 250, maxMs: 2_500 });
 
 const PING_MS = 10_000;
 /** How soon the list is compared again while a container could not be inspected. */
@@ -81,6 +85,7 @@ export function watchContainers(deps: WatchDeps): ContainerWatch {
     random,
     signal,
     onTransition,
+    backoff: RECONNECT,
   });
   return {
     containers: () => picture.all(),
