@@ -43,6 +43,7 @@ const WEB: ServiceStatus = {
     requests: 30,
     responses: [0, 0, 25, 0, 3, 2],
     noBackend: 1,
+    refused: 0,
     retries: 5,
   },
 };

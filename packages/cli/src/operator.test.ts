@@ -32,7 +32,15 @@ const web: ServiceStatus = {
     },
   ],
   problems: [],
-  counters: { activeClients: 0, connections: 0, requests: 7, responses: [0, 0, 7, 0, 0, 0], noBackend: 0, retries: 0 },
+  counters: {
+    activeClients: 0,
+    connections: 0,
+    requests: 7,
+    responses: [0, 0, 7, 0, 0, 0],
+    noBackend: 0,
+    retries: 0,
+    refused: 0,
+  },
 };
 const one: ContainerStatus = {
   id: "0123456789abcdef".repeat(4),

@@ -61,6 +61,8 @@ export interface ServiceCounters {
   /** Answered by the proxy itself because no backend could. */
   readonly noBackend: number;
   readonly retries: number;
+  /** Connections closed because they did not begin with the PROXY protocol header that was asked for. */
+  readonly refused: number;
 }
 
 /** One container, or one service from configuration, as nerve sees it. */

@@ -1,4 +1,5 @@
 import type { InstanceState } from "@smartstack/core";
+import { addressOf, unixPath } from "./backend-address.ts";
 import type { Candidate } from "./balance/balance.ts";
 import { type Health, UNCHECKED } from "./health.ts";
 import type { BackendSpec, CheckSpec } from "./snapshot.ts";
@@ -91,6 +92,7 @@ export function judge(backend: Backend): { readonly usable: boolean; readonly re
   return { usable: true, reason: backend.health.status === "up" ? "up" : backend.health.reason };
 }
 
-export function addressOf(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+/** What a backend is called in a Host header that names it: a unix socket has no name. */
+export function hostHeader(backend: Pick<Backend, "host" | "address">): string {
+  return unixPath(backend.host) === undefined ? backend.address : "localhost";
 }

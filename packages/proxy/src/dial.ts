@@ -1,12 +1,15 @@
 import type { Backend } from "./backend.ts";
 import { dialHandle } from "./handle-wire.ts";
 import { dialSocket } from "./socket-wire.ts";
+import { stage } from "./stage.ts";
 import { createTimeout, type TimerWheel } from "./timer-wheel.ts";
 import type { Connecting, Wire, WireOwner } from "./wire.ts";
 
 export interface DialOptions {
   readonly wheel: TimerWheel;
   readonly connectMs: number;
+  /** The first bytes of the connection, whatever follows: who the client is. */
+  readonly preface?: Uint8Array | undefined;
   /** Live traffic could not connect: the backend's fault, never ours. */
   readonly onFailure: (backend: Backend, reason: string) => void;
 }
@@ -39,6 +42,7 @@ export function dial(backend: Backend, options: DialOptions, owner: WireOwner, c
   backend.wires.add(wire);
   backend.counters.connections++;
   wheel.arm(timeout, connectMs);
+  if (options.preface !== undefined) stage(wire, options.preface, 0, options.preface.length);
   return wire;
 }
 

@@ -1,5 +1,15 @@
 import { getSystemErrorName } from "node:util";
-import { connectHandle, EOF, READ_MEMORY, readCount, type StreamHandle, shutDown, writeNow } from "./handles.ts";
+import { type Ends, endsOf } from "./ends.ts";
+import {
+  connectHandle,
+  EOF,
+  type HandleName,
+  READ_MEMORY,
+  readCount,
+  type StreamHandle,
+  shutDown,
+  writeNow,
+} from "./handles.ts";
 import { firstBytes } from "./memory.ts";
 import { discardStage, enterEvent, flushStage, leaveEvent, releaseStage, type StageMemory } from "./stage.ts";
 import { CONNECTING_BYTES, type Connecting, NOBODY, type Wire } from "./wire.ts";
@@ -42,8 +52,14 @@ export function handleWire(
     needsDrain: false,
     written: 0,
     peer(): string | undefined {
-      const out: { address?: string } = {};
+      const out: HandleName = {};
       return handle.getpeername?.(out) === 0 ? out.address : undefined;
+    },
+    ends(): Ends | undefined {
+      const source: HandleName = {};
+      const target: HandleName = {};
+      if (handle.getpeername?.(source) !== 0 || handle.getsockname?.(target) !== 0) return undefined;
+      return endsOf(source, target);
     },
     send(memory: StageMemory, length: number): boolean {
       if (!wire.writable) return false;

@@ -15,9 +15,16 @@ export interface StreamHandle {
   shutdown(request: object): number;
   close(done: () => void): void;
   reset?(done: () => void): number;
-  getpeername?(out: { address?: string }): number;
+  getpeername?(out: HandleName): number;
+  getsockname?(out: HandleName): number;
   setNoDelay?(on: boolean): number;
   setKeepAlive?(on: boolean, delaySeconds: number): number;
+}
+
+/** Filled by the handle. */
+export interface HandleName {
+  address?: string;
+  port?: number;
 }
 
 interface TcpHandle extends StreamHandle {
@@ -100,7 +107,9 @@ function isWhole(found: Internals): boolean {
   if (!(state instanceof Int32Array)) return false;
   const handle = new TCP(clientType) as unknown as Record<string, unknown>;
   const methods = ["readStart", "readStop", "useUserBuffer", "writeBuffer", "shutdown", "close", "reset", "connect"];
-  const whole = [...methods, "connect6", "getpeername"].every((name) => typeof handle[name] === "function");
+  const whole = [...methods, "connect6", "getpeername", "getsockname"].every(
+    (name) => typeof handle[name] === "function",
+  );
   (handle as unknown as StreamHandle).close(() => undefined);
   return whole;
 }

@@ -10,7 +10,7 @@ import {
   StackError,
   withDeadline,
 } from "@smartstack/core";
-import { addressOf } from "./backend.ts";
+import { addressOf } from "./backend-address.ts";
 import { failureReason } from "./dial.ts";
 import { handleWire } from "./handle-wire.ts";
 import { takeHandles } from "./handles.ts";

@@ -1,7 +1,10 @@
 import { connect } from "node:net";
 import type { Clock } from "@smartstack/core";
+import { hostHeader } from "./backend.ts";
+import { unixPath } from "./backend-address.ts";
 import type { Probe } from "./checker.ts";
 import { failureReason } from "./dial.ts";
+import { proxyHeader } from "./proxy-protocol/write.ts";
 
 /** A connection that is dropped this soon was accepted by a middleman (docker-proxy) with nobody behind it. */
 const ALIVE_MS = 50;
@@ -10,7 +13,9 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})[ \r]/;
 /** Probes by a connect that lives, or by GET and a status from 200 to 399. */
 export function createProbe(clock: Clock): Probe {
   return (backend, check, done) => {
-    const socket = connect({ host: backend.host, port: backend.port, noDelay: true });
+    const path = unixPath(backend.host);
+    const where = path === undefined ? { host: backend.host, port: backend.port } : { path };
+    const socket = connect({ ...where, noDelay: true });
     let heard = "";
     let ended = false;
     const finish = (ok: boolean, reason: string): void => {
@@ -26,10 +31,11 @@ export function createProbe(clock: Clock): Probe {
     });
     let cancelAlive = (): void => undefined;
     socket.on("connect", () => {
+      if (check.sendProxy !== undefined) socket.write(proxyHeader(check.sendProxy, undefined));
       if (check.type === "tcp") cancelAlive = clock.after(ALIVE_MS, () => finish(true, "connected"));
       else {
         socket.write(
-          `GET ${check.path ?? "/"} HTTP/1.1\r\nHost: ${backend.address}\r\nUser-Agent: smartstack-check\r\nConnection: close\r\n\r\n`,
+          `GET ${check.path ?? "/"} HTTP/1.1\r\nHost: ${hostHeader(backend)}\r\nUser-Agent: smartstack-check\r\nConnection: close\r\n\r\n`,
         );
       }
     });

@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, EventBus, Random } from "@smartstack/core";
+import { acceptProxy } from "./accept-proxy.ts";
 import { type Claim, createClaims } from "./claims.ts";
 import { closeServices } from "./close.ts";
 import { serveHttp } from "./http/connection.ts";
 import { openListener } from "./listener.ts";
+import { type Opening, PLAIN } from "./opening.ts";
 import { createPool } from "./pool.ts";
 import { createProbe } from "./probe.ts";
 import { createService, type Service, type Surroundings } from "./service.ts";
@@ -97,8 +99,13 @@ export function createProxy(deps: ProxyDeps): DataPlane {
 
   function accept(wire: Wire, service: Service): void {
     service.counters.connections++;
-    if (service.spec.mode === "http") serveHttp(wire, service, surroundings);
-    else serveTcp(wire, service, surroundings);
+    if (service.spec.acceptProxy !== true) serve(wire, service, PLAIN);
+    else acceptProxy(wire, service, surroundings, (opening) => serve(wire, service, opening));
+  }
+
+  function serve(wire: Wire, service: Service, opening: Opening): void {
+    if (service.spec.mode === "http") serveHttp(wire, service, surroundings, opening);
+    else serveTcp(wire, service, surroundings, opening);
   }
 
   function statusOf(service: Service): ProxyServiceStatus {

@@ -39,6 +39,6 @@ export function createService(spec: ServiceSpec, revision: number, pool: Pool): 
     draining: false,
     pool,
     clients: new Set(),
-    counters: { connections: 0, requests: 0, responses: [0, 0, 0, 0, 0, 0], noBackend: 0, retries: 0 },
+    counters: { connections: 0, requests: 0, responses: [0, 0, 0, 0, 0, 0], noBackend: 0, retries: 0, refused: 0 },
   };
 }

@@ -1,4 +1,5 @@
 import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters } from "@smartstack/core";
+import type { ProxyVersion } from "./proxy-protocol/header.ts";
 
 /** Where a listener accepts: an address and port, or the path of a unix socket. */
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -15,6 +16,8 @@ export interface CheckSpec {
   /** Successive probes that bring a backend up, and that take it down. */
   readonly rise: number;
   readonly fall: number;
+  /** The backends expect the PROXY protocol: a probe begins with a header that says it speaks for itself. */
+  readonly sendProxy?: ProxyVersion;
   /** For http: GET this path; a status from 200 to 399 passes. */
   readonly path?: string;
 }
@@ -58,6 +61,7 @@ export const DEFAULT_CHECK: CheckSpec = {
 export interface BackendSpec {
   /** The instance's id; health and counters follow it through snapshots. */
   readonly key: string;
+  /** An IP address, a name, or `unix:/path` (with port 0). */
   readonly host: string;
   readonly port: number;
   /** 0–256; 0 takes no new traffic. */
@@ -77,6 +81,10 @@ export interface ServiceSpec {
   readonly timeouts: TimeoutSpec;
   /** The Host header sent on: as the client sent it, the backend's address, or a fixed name. */
   readonly host: "keep" | "backend" | { readonly name: string };
+  /** Every client connection begins with a PROXY protocol header, which says who the client is; others are closed. Default false. */
+  readonly acceptProxy?: boolean;
+  /** Connections to backends begin with this header. In http mode each then carries one client's request. */
+  readonly sendProxy?: ProxyVersion;
   /** The registry cannot be read now: what is known may be old, so `on_doubt` checks run. */
   readonly stale: boolean;
   readonly backends: readonly BackendSpec[];

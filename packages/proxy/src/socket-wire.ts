@@ -1,4 +1,6 @@
 import { connect, type Socket } from "node:net";
+import { unixPath } from "./backend-address.ts";
+import { endsOf } from "./ends.ts";
 import { firstBytes } from "./memory.ts";
 import { discardStage, enterEvent, flushStage, leaveEvent, releaseStage, type StageMemory } from "./stage.ts";
 import { CONNECTING_BYTES, type Connecting, NOBODY, type Wire } from "./wire.ts";
@@ -21,6 +23,11 @@ export function socketWire(socket: Socket, closed: (error: NodeJS.ErrnoException
     needsDrain: false,
     written: 0,
     peer: () => socket.remoteAddress,
+    ends: () =>
+      endsOf(
+        { address: socket.remoteAddress, port: socket.remotePort },
+        { address: socket.localAddress, port: socket.localPort },
+      ),
     send(memory: StageMemory, length: number): boolean {
       if (!wire.writable) return false;
       wire.written += length;
@@ -95,7 +102,7 @@ export function socketWire(socket: Socket, closed: (error: NodeJS.ErrnoException
   return wire;
 }
 
-/** A connection to a host by name or address. */
+/** A connection to a host by name or address, or to a unix socket. */
 export function dialSocket(host: string, port: number, { owner, connected, closed }: Connecting): Wire {
   const onread = {
     buffer: readMemory,
@@ -106,7 +113,9 @@ export function dialSocket(host: string, port: number, { owner, connected, close
       return true;
     },
   };
-  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, onread });
+  const path = unixPath(host);
+  const where = path === undefined ? { host, port } : { path };
+  const socket = connect({ ...where, allowHalfOpen: true, noDelay: true, keepAlive: true, onread });
   const wire = socketWire(socket, closed);
   wire.owner = owner;
   socket.once("connect", () => {

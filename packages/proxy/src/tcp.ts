@@ -1,5 +1,7 @@
 import type { Backend } from "./backend.ts";
 import { dial } from "./dial.ts";
+import type { Opening } from "./opening.ts";
+import { clientPreface } from "./preface.ts";
 import { ATTEMPTS_MAX } from "./retry.ts";
 import type { Client, Service, Surroundings } from "./service.ts";
 import { join } from "./tunnel.ts";
@@ -12,7 +14,7 @@ const TRYING_MS = 5_000;
  * Joins one client to a backend. Nothing is read from the client before a backend's connection stands, so a failed
  * connect costs the client nothing but time; with no backend left it is closed.
  */
-export function serveTcp(client: Wire, service: Service, surroundings: Surroundings): Client {
+export function serveTcp(client: Wire, service: Service, surroundings: Surroundings, opening: Opening): Client {
   const { wheel, clock } = surroundings;
   const startedMs = clock.monotonic();
   const tried: Backend[] = [];
@@ -39,7 +41,8 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
   function connectTo(backend: Backend): void {
     const { connectMs, tcpIdleMs } = service.spec.timeouts;
     const { counters } = backend;
-    const dialOptions = { wheel, connectMs, onFailure: service.pool.failed };
+    const preface = prefaceOf(client, service, opening);
+    const dialOptions = { wheel, connectMs, onFailure: service.pool.failed, preface };
     backend.active++;
     // Nothing is read from it before it is joined: there is nothing to hear of but its end.
     const owner: WireOwner = {
@@ -83,4 +86,10 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
   };
   attempt();
   return self;
+}
+
+/** What the backend gets before the client's next bytes: who the client is, and what it said already. */
+function prefaceOf(client: Wire, service: Service, { ends, early }: Opening): Uint8Array | undefined {
+  const header = clientPreface(service.spec, ends, client);
+  return header === undefined || early === undefined ? (header ?? early) : Buffer.concat([header, early]);
 }

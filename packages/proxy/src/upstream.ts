@@ -86,7 +86,8 @@ export function openUpstream(backend: Backend, owner: UpstreamOwner, options: Di
 export function releaseUpstream(upstream: Upstream): void {
   upstream.owner = undefined;
   const { backend, wire, options } = upstream;
-  if (!backend.usable || backend.idle.length >= IDLE_MAX || !wire.writable) {
+  // A connection that began with one client's address must not carry another's requests.
+  if (options.preface !== undefined || !backend.usable || backend.idle.length >= IDLE_MAX || !wire.writable) {
     dropUpstream(upstream);
     return;
   }

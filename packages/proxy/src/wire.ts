@@ -1,3 +1,4 @@
+import type { Ends } from "./ends.ts";
 import type { Receiver } from "./stage.ts";
 
 /** Whoever uses a connection. Called from its events, each of which is one event of the stage. */
@@ -27,6 +28,8 @@ export interface Wire extends Receiver {
   readonly written: number;
   /** The other end's IP address; undefined for a unix socket. */
   peer(): string | undefined;
+  /** Who connected to whom, for a connection that was accepted; undefined for a unix socket. */
+  ends(): Ends | undefined;
   pause(): void;
   resume(): void;
   /** Sends what is staged, then our end; `done` when it has left this process. */

@@ -1,7 +1,8 @@
 import type { ListenAddress } from "@smartstack/proxy";
 
-/** `host:port`, with an IPv6 address in brackets. */
+/** `host:port`, with an IPv6 address in brackets; `unix:/path` as it is. */
 export function addressText(host: string, port: number): string {
+  if (host.startsWith("unix:")) return host;
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

@@ -107,8 +107,20 @@ describe("synapseConfig", () => {
         check: { ...DEFAULT_CHECK, type: "http", when: "always", intervalMs: 500, path: "/ping" },
         timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 250, serverMs: 2_000 },
         host: "backend",
+        accept_proxy: false,
       },
     });
+  });
+
+  it("takes unix sockets as servers, and the PROXY protocol on either side", () => {
+    const text =
+      "{discovery: {method: base}, default_servers: [{host: unix:/run/a.sock}], proxy: {accept_proxy: yes, send_proxy: v2}}";
+    expect(service(text)).toMatchObject({
+      default_servers: [{ host: "unix:/run/a.sock", port: 0 }],
+      proxy: { accept_proxy: true, send_proxy: "v2" },
+    });
+    expect(() => service("default_servers: [{host: unix:/run/a.sock, port: 1}]")).toThrow(/has no port/);
+    expect(() => service("default_servers: [{host: 10.0.0.1}]")).toThrow(/expected a port/);
   });
 
   it("takes any registry as a method, with the registry's own keys", () => {

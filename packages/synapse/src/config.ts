@@ -20,13 +20,22 @@ const OFF = /^(off|no|false)$/i;
 
 const weight = z.int().min(0).max(256);
 
-const defaultServer = z.strictObject({
-  /** For people; the backend's id is its address. */
-  name: z.string().optional(),
-  host: z.string().min(1),
-  port,
-  weight: weight.default(1),
-});
+const defaultServer = z
+  .strictObject({
+    /** For people; the backend's id is its address. */
+    name: z.string().optional(),
+    /** An address, a name, or `unix:/path`. */
+    host: z.string().min(1),
+    port: port.optional(),
+    weight: weight.default(1),
+  })
+  .superRefine(({ host, port: given }, context) => {
+    const unix = host.startsWith("unix:");
+    if (unix === (given === undefined)) return;
+    const message = unix ? "a unix socket has no port: leave it out" : "expected a port, 1 to 65535";
+    context.addIssue({ code: "custom", path: ["port"], message });
+  })
+  .transform((value) => ({ ...value, port: value.port ?? 0 }));
 
 const check = z
   .strictObject({
@@ -90,6 +99,10 @@ const proxySettings = z.strictObject({
   check: check.prefault({}),
   timeouts: timeouts.prefault({}),
   host: host.prefault("keep"),
+  /** Clients speak the PROXY protocol, version 1 or 2, and those that do not are closed. */
+  accept_proxy: z.boolean().default(false),
+  /** Backends are told in it who the client is. */
+  send_proxy: z.enum(["v1", "v2"]).optional(),
 });
 
 const service = z.strictObject({

@@ -20,6 +20,7 @@ const NO_SERVICE_COUNTERS: ServiceCounters = {
   requests: 0,
   responses: [0, 0, 0, 0, 0, 0],
   noBackend: 0,
+  refused: 0,
   retries: 0,
 };
 

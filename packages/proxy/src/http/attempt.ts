@@ -1,6 +1,7 @@
-import type { Backend } from "../backend.ts";
+import { type Backend, hostHeader } from "../backend.ts";
 import { dial, failureReason } from "../dial.ts";
 import { copyBytes } from "../memory.ts";
+import { clientPreface } from "../preface.ts";
 import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, mayRetry } from "../retry.ts";
 import { stage } from "../stage.ts";
 import { openUpstream, takeIdle, type Upstream } from "../upstream.ts";
@@ -57,14 +58,17 @@ function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   conversation.backend = backend;
   conversation.doubtful = false;
   const { wheel } = surroundings;
-  // A second attempt must not die of another connection's age.
-  const kept = conversation.attempts === 1 ? takeIdle(backend, conversation.owner) : undefined;
+  // A second attempt must not die of another connection's age, and one client's header speaks for no other.
+  const kept =
+    conversation.attempts === 1 && spec.sendProxy === undefined ? takeIdle(backend, conversation.owner) : undefined;
   const { connectMs, serverMs } = spec.timeouts;
-  const upstream = kept ?? openUpstream(backend, conversation.owner, { wheel, connectMs, onFailure: pool.failed });
+  const preface = clientPreface(spec, conversation.ends, conversation.wire);
+  const upstream =
+    kept ?? openUpstream(backend, conversation.owner, { wheel, connectMs, preface, onFailure: pool.failed });
   conversation.upstream = upstream;
   wheel.arm(conversation.timeout, serverMs);
   const { wire } = upstream;
-  const edits = { host: hostFor(spec.host, backend), fallbackHost: backend.address, clientAddress };
+  const edits = { host: hostFor(spec.host, backend), fallbackHost: hostHeader(backend), clientAddress };
   backend.counters.bytesIn += forwardRequest(bytes, head, edits, wire);
   for (const held of conversation.held) stage(wire, held, 0, held.length);
 }
@@ -80,7 +84,7 @@ function keepHead(conversation: Conversation, bytes: Buffer, head: Head): void {
 
 function hostFor(host: "keep" | "backend" | { readonly name: string }, backend: Backend): string | undefined {
   if (host === "keep") return undefined;
-  return host === "backend" ? backend.address : host.name;
+  return host === "backend" ? hostHeader(backend) : host.name;
 }
 
 /** Sends one range of the request's body on, keeping it for another attempt as long as there may be one. */

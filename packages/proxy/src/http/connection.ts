@@ -1,3 +1,4 @@
+import type { Opening } from "../opening.ts";
 import type { Client, Service, Surroundings } from "../service.ts";
 import { flushStage } from "../stage.ts";
 import { createTimeout } from "../timer-wheel.ts";
@@ -38,7 +39,7 @@ const TLS_HANDSHAKE = 0x16;
 const head = createHead();
 
 /** Speaks HTTP/1 with one client until its connection ends. */
-export function serveHttp(wire: Wire, service: Service, surroundings: Surroundings): Client {
+export function serveHttp(wire: Wire, service: Service, surroundings: Surroundings, opening: Opening): Client {
   const timeout = createTimeout(() => timedOut(conversation));
   const owner: UpstreamOwner = {
     upstreamConnected: () => connected(conversation),
@@ -49,7 +50,7 @@ export function serveHttp(wire: Wire, service: Service, surroundings: Surroundin
     upstreamClosed: (error) => upstreamClosed(conversation, error),
     upstreamDrained: () => progress(conversation, () => resumeRequest(conversation)),
   };
-  const conversation = createConversation(wire, service, surroundings, timeout, owner);
+  const conversation = createConversation(wire, service, surroundings, timeout, owner, opening.ends);
   const gone = createTimeout(() => clientSeemsGone());
   let writtenAtEnd = 0;
   let reading = false;
@@ -102,6 +103,7 @@ export function serveHttp(wire: Wire, service: Service, surroundings: Surroundin
   service.clients.add(client);
   surroundings.wheel.arm(timeout, service.spec.timeouts.keepAliveMs);
   wire.resume();
+  if (opening.early !== undefined) clientData(conversation, opening.early);
   return client;
 }
 

@@ -1,4 +1,5 @@
 import type { Backend } from "../backend.ts";
+import { type Ends, plainAddress } from "../ends.ts";
 import type { Service, Surroundings } from "../service.ts";
 import type { Timeout } from "../timer-wheel.ts";
 import type { Upstream, UpstreamOwner } from "../upstream.ts";
@@ -25,6 +26,8 @@ export interface Conversation {
   readonly wire: Wire;
   readonly service: Service;
   readonly surroundings: Surroundings;
+  /** Who a PROXY protocol header said the client is; undefined: its connection knows. */
+  readonly ends: Ends | undefined;
   /** For X-Forwarded-For, in ASCII. */
   readonly clientAddress: Uint8Array | undefined;
   /** One timeout, whose meaning is the phase's. */
@@ -79,12 +82,14 @@ export function createConversation(
   surroundings: Surroundings,
   timeout: Timeout,
   owner: UpstreamOwner,
+  ends: Ends | undefined,
 ): Conversation {
   return {
+    ends,
     wire,
     service,
     surroundings,
-    clientAddress: addressBytes(wire.peer()),
+    clientAddress: addressBytes(ends?.source.address ?? wire.peer()),
     timeout,
     next: () => undefined,
     owner,
@@ -120,5 +125,5 @@ export function createConversation(
 
 function addressBytes(address: string | undefined): Uint8Array | undefined {
   if (address === undefined) return undefined;
-  return Buffer.from(address.startsWith("::ffff:") ? address.replace(/^::ffff:(?=\d+\.)/, "") : address, "latin1");
+  return Buffer.from(plainAddress(address), "latin1");
 }
