@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   REGISTRY_SESSION_LOST: "the lease or session that holds our entries is gone",
   REGISTRY_FENCED: "another nerve took this node id over",
   REGISTRY_WATCH_LOST: "a watch broke or may have missed something",
+  HOST_UNREADABLE: "this machine's own place in the network cannot be read",
   LISTEN_FAILED: "a listener's address cannot be bound",
   DEADLINE: "an operation did not finish in the time it was given",
   CLOSED: "the object was closed while the operation waited",

@@ -3,8 +3,9 @@ import { type AddressPolicy, chooseAddress } from "./addresses.ts";
 import { type ContainerFacts, containerFacts } from "./containers.ts";
 import type { Reach } from "./reach.ts";
 
-const ON_HOST: Reach = { kind: "host", subnets: [{ address: "172.16.0.0", prefix: 12 }] };
-const DESKTOP: Reach = { kind: "host", subnets: [{ address: "192.168.65.0", prefix: 24 }] };
+const addresses = new Set(["127.0.0.1", "::1", "10.0.0.7", "fd00::7", "host-a", "localhost"]);
+const ON_HOST: Reach = { kind: "host", subnets: [{ address: "172.16.0.0", prefix: 12 }], addresses };
+const DESKTOP: Reach = { kind: "host", subnets: [{ address: "192.168.65.0", prefix: 24 }], addresses };
 const IN_CONTAINER: Reach = { kind: "container", networks: new Set(["back-id"]) };
 const REMOTE: Reach = { kind: "remote", host: "10.0.0.8" };
 const PORT = { port: 80, protocol: "tcp" } as const;
@@ -125,7 +126,7 @@ describe("a registry that only this machine reads", () => {
     [
       "a network without IPv4",
       { networks: { six: "fd00::2" } },
-      { reach: { kind: "host", subnets: [{ address: "fd00::", prefix: 64 }] } },
+      { reach: { kind: "host", subnets: [{ address: "fd00::", prefix: 64 }], addresses } },
       "fd00::2:80 probe fd00::2:80",
     ],
     [
@@ -238,7 +239,21 @@ describe("a registry that other machines read", () => {
       { mode: "container", network: "o" },
       "10.5.0.2:80 probe none",
     ],
-    ["host network", { mode: "host", networks: {} }, {}, "10.0.0.7:80 probe 127.0.0.1:80"],
+    ["host network: probed where it is announced", { mode: "host" }, {}, "10.0.0.7:80 probe 10.0.0.7:80"],
+    ["host network, this host's name", { mode: "host" }, { advertise: "Host-A" }, "Host-A:80 probe Host-A:80"],
+    ["host network, IPv6", { mode: "host" }, { advertise: "fd00::7" }, "fd00::7:80 probe fd00::7:80"],
+    [
+      "host network, behind an address that this host does not have",
+      { mode: "host" },
+      { advertise: "192.0.2.1" },
+      "192.0.2.1:80 probe 127.0.0.1:80",
+    ],
+    [
+      "host network, nerve in a container",
+      { mode: "host" },
+      { reach: IN_CONTAINER, advertise: "10.0.0.7" },
+      "10.0.0.7:80 probe 10.0.0.7:80",
+    ],
     [
       "nerve in a container with docker.advertise",
       { published: ["0.0.0.0:32768"] },

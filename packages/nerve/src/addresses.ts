@@ -48,14 +48,22 @@ export function chooseAddress(place: Place, port: PortKey, policy: AddressPolicy
 function onHostNetwork(port: PortKey, policy: AddressPolicy): AddressChoice {
   const host = policy.shared ? advertised(policy) : localHost(policy);
   if ("refused" in host) return host;
-  const probe = policy.reach.kind === "host" ? "127.0.0.1" : host.host;
   return {
     host: host.host,
     port: port.port,
     reason: `it uses the host's network; ${host.reason}`,
-    probe: { host: probe, port: port.port, published: false },
+    probe: { host: onThisMachine(host.host, policy.reach), port: port.port, published: false },
     network: undefined,
   };
+}
+
+/**
+ * Where the host's own ports are probed: at the address that is announced, as who listens on the loopback only is not
+ * reached there. One that this machine does not have, such as that of a router before it, need not lead back.
+ */
+function onThisMachine(announced: string, reach: Reach): string {
+  const isOwn = reach.kind !== "host" || isLoopback(announced) || reach.addresses.has(announced.toLowerCase());
+  return isOwn ? announced : "127.0.0.1";
 }
 
 type HostChoice = { readonly host: string; readonly reason: string } | { readonly refused: string };

@@ -6,7 +6,7 @@ import { type Tracked, whyOut } from "./container-table.ts";
 import type { ContainerFacts } from "./containers.ts";
 import { dockerApi, type EngineInfo } from "./docker-api.ts";
 import type { DockerConfig } from "./docker-config.ts";
-import { localAddresses, localSubnets, ownContainerHints, remoteHost, sourceAddressTo } from "./local-network.ts";
+import { type LocalNetwork, localNetwork, remoteHost, sourceAddressTo } from "./local-network.ts";
 import { containerOffers, type HostPolicy, type OffersVerdict } from "./offers.ts";
 import { dependants, placeOf } from "./place.ts";
 import type { Reach } from "./reach.ts";
@@ -55,6 +55,7 @@ const NOTHING: OffersVerdict = { offers: [], refusals: [], warnings: [] };
 export function dockerSource(deps: DockerSourceDeps): DockerSource {
   const { clock, random, events, registrations } = deps;
   const judged = new Map<string, Judged>();
+  const local = localNetwork();
   let docker = deps.docker;
   let stopped = false;
   let own: ContainerFacts | undefined;
@@ -64,7 +65,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     shared: deps.shared,
     advertise: docker.advertise,
     sourceAddress,
-    reach: reachOf(own, deps.docker.host),
+    reach: reachOf(own, deps.docker.host, local),
   });
   const apply = (id: string): void => {
     applyOne(id);
@@ -110,11 +111,13 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     config: docker,
     reconcileMs: () => deps.nerve().reconcile,
     openApi: (stopping) => dockerApi(deps.docker, clock, stopping),
-    ownHints: ownContainerHints(),
+    ownHints: local.containerHints,
     clock,
     random,
     events,
     onEngine: (info, container) => {
+      // Read once before anything is judged by it: from then on it is known, whatever fails.
+      reachOf(container, deps.docker.host, local);
       const moved = !isDeepStrictEqual(own?.networks, container?.networks);
       own = container;
       deps.onEngine(info);
@@ -147,11 +150,14 @@ export function nameOf(tracked: Tracked): string {
   return tracked.facts?.name || tracked.id.slice(0, 12);
 }
 
-function reachOf(own: ContainerFacts | undefined, engine: string): Reach {
+function reachOf(own: ContainerFacts | undefined, engine: string, local: LocalNetwork): Reach {
   if (own !== undefined && own.networkMode !== "host")
     return { kind: "container", networks: new Set(own.networks.map((network) => network.id)) };
-  const remote = own === undefined ? remoteHost(engine, localAddresses()) : undefined;
-  return remote === undefined ? { kind: "host", subnets: localSubnets() } : { kind: "remote", host: remote };
+  const addresses = local.addresses();
+  const remote = own === undefined ? remoteHost(engine, addresses) : undefined;
+  return remote === undefined
+    ? { kind: "host", subnets: local.subnets(), addresses }
+    : { kind: "remote", host: remote };
 }
 
 /** This machine's address on the route to the first registry host that has one. Never rejects. */

@@ -1,32 +1,82 @@
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
+import { StackError } from "@smartstack/core";
 import { isLoopback } from "./addresses.ts";
 import { routedSubnets, type Subnet } from "./reach.ts";
 
-/** What this machine, or the container nerve runs in, knows of its own place in the network. */
-export function localSubnets(): Subnet[] {
-  const subnets: Subnet[] = [];
-  try {
-    subnets.push(...routedSubnets(readFileSync("/proc/net/route", "utf8")));
-  } catch {
-    // Not Linux: the interfaces below are all there is to know.
-  }
-  for (const addresses of Object.values(networkInterfaces())) {
-    for (const address of addresses ?? []) {
-      const [network, prefix] = address.cidr?.split("/") ?? [];
-      if (network !== undefined && prefix !== undefined && !address.internal)
-        subnets.push({ address: network, prefix: Number(prefix) });
-    }
-  }
-  return subnets;
+/** What this machine, or the container nerve runs in, knows of its own place in the network; each is read anew when asked for. */
+export interface LocalNetwork {
+  subnets(): readonly Subnet[];
+  /** Every address of this machine, and its name. */
+  addresses(): ReadonlySet<string>;
+  /** What may be this process' own container id: its host name, and ids that its mounts speak of. */
+  containerHints(): readonly string[];
 }
 
-/** Every address of this machine, and its name. */
-export function localAddresses(): ReadonlySet<string> {
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
-  return new Set([...addresses, hostname().toLowerCase(), "localhost"]);
+/** How it is read. */
+export interface LocalReads {
+  /** @throws like readFileSync. */
+  readonly file: (path: string) => string;
+  /** @throws like os.networkInterfaces. */
+  readonly interfaces: typeof networkInterfaces;
+}
+
+const SYSTEM: LocalReads = { file: (path) => readFileSync(path, "utf8"), interfaces: networkInterfaces };
+
+/** Its functions throw StackError HOST_UNREADABLE, to be tried again, as long as something was not read even once for want of resources. */
+export function localNetwork(reads: LocalReads = SYSTEM): LocalNetwork {
+  const routes = remembered("/proc/net/route", () => reads.file("/proc/net/route"), "");
+  const mounts = remembered("/proc/self/mountinfo", () => reads.file("/proc/self/mountinfo"), "");
+  const interfaces = remembered(
+    "the network interfaces",
+    () => Object.values(reads.interfaces()).flatMap((addresses) => addresses ?? []),
+    [],
+  );
+  return {
+    subnets: () => [
+      ...routedSubnets(routes()),
+      ...interfaces().flatMap(({ cidr, internal }) => (internal ? [] : subnetsOf(cidr))),
+    ],
+    addresses: () => new Set([...interfaces().map(({ address }) => address), hostname().toLowerCase(), "localhost"]),
+    containerHints: () => containerHints(hostname(), mounts()),
+  };
+}
+
+/** The machine has no more of something, for a while; any other failure would come again the next time. */
+const SHORTAGES: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN", "EINTR"];
+
+/**
+ * A read that fails says nothing new, so what was known before holds on: a machine does not change its place because
+ * it cannot be looked at. `nothing` is for what this system does not have or does not show.
+ */
+function remembered<T>(what: string, read: () => T, nothing: T): () => T {
+  let known: { readonly value: T } | undefined;
+  return () => {
+    try {
+      known = { value: read() };
+    } catch (cause) {
+      if (known === undefined && SHORTAGES.includes(systemCode(cause)))
+        throw new StackError("HOST_UNREADABLE", `cannot read ${what} to learn where in the network this process is`, {
+          side: "self",
+          retry: "after-backoff",
+          cause,
+        });
+    }
+    return known === undefined ? nothing : known.value;
+  };
+}
+
+/** os.networkInterfaces wraps the system's code. */
+function systemCode(error: unknown): string {
+  const { code, info } = error as { readonly code?: string; readonly info?: { readonly code?: string } };
+  return info?.code ?? code ?? "";
+}
+
+function subnetsOf(cidr: string | null): Subnet[] {
+  const [address, prefix] = cidr?.split("/") ?? [];
+  return address === undefined || prefix === undefined ? [] : [{ address, prefix: Number(prefix) }];
 }
 
 /** Where an engine is that is on another machine; undefined for one on this. Pure. */
@@ -34,17 +84,6 @@ export function remoteHost(engine: string, local: ReadonlySet<string>): string |
   if (!engine.startsWith("tcp://")) return undefined;
   const host = new URL(engine).hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
   return local.has(host) || isLoopback(host) ? undefined : host;
-}
-
-/** What may be this process' own container id: its host name, and ids that its mounts speak of. */
-export function ownContainerHints(): readonly string[] {
-  let mounts = "";
-  try {
-    mounts = readFileSync("/proc/self/mountinfo", "utf8");
-  } catch {
-    // Not Linux, so not in a container of Linux either.
-  }
-  return containerHints(hostname(), mounts);
 }
 
 /** Pure: a host name that is a short container id, and the 64 digit ids in mountinfo (/etc/hosts is mounted from the container's folder). */
@@ -69,6 +108,15 @@ export function sourceAddressTo(host: string): Promise<string | undefined> {
       resolve(address);
     };
     socket.on("error", () => finish(undefined));
-    socket.connect(9, name, (error?: Error) => finish(error === undefined ? socket.address().address : undefined));
+    socket.connect(9, name, (error?: Error) => finish(error === undefined ? ownAddress(socket) : undefined));
   });
+}
+
+function ownAddress(socket: Socket): string | undefined {
+  try {
+    return socket.address().address;
+  } catch {
+    // The interface went away between the two calls: there is no route any more.
+    return undefined;
+  }
 }

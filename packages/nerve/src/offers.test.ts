@@ -9,7 +9,7 @@ const HOST: HostPolicy = {
   shared: false,
   advertise: undefined,
   sourceAddress: undefined,
-  reach: { kind: "host", subnets: [{ address: "172.16.0.0", prefix: 12 }] },
+  reach: { kind: "host", subnets: [{ address: "172.16.0.0", prefix: 12 }], addresses: new Set() },
 };
 const UNREACHABLE: HostPolicy = { ...HOST, reach: { kind: "container", networks: new Set() } };
 const DEFAULTS = nerveConfig.parse({}).check;

@@ -17,7 +17,11 @@ test("routes, but not the default route, nor one that refuses", () => {
 });
 
 test("on a host: what it has a route to", () => {
-  const host: Reach = { kind: "host", subnets: [...routedSubnets(TABLE), { address: "fd00::", prefix: 64 }] };
+  const host: Reach = {
+    kind: "host",
+    subnets: [...routedSubnets(TABLE), { address: "fd00::", prefix: 64 }],
+    addresses: new Set(),
+  };
   const on = (ip?: string, ip6?: string): boolean => reaches(host, { name: "n", id: "i", ip, ip6 });
   expect(on("172.17.3.4")).toBe(true);
   expect(on("172.18.3.4")).toBe(false);

@@ -9,7 +9,12 @@ import type { Place } from "./place.ts";
  * have the same addresses as this machine's.
  */
 export type Reach =
-  | { readonly kind: "host"; readonly subnets: readonly Subnet[] }
+  | {
+      readonly kind: "host";
+      readonly subnets: readonly Subnet[];
+      /** Every address of this machine, and its name. */
+      readonly addresses: ReadonlySet<string>;
+    }
   | { readonly kind: "container"; readonly networks: ReadonlySet<string> }
   | { readonly kind: "remote"; readonly host: string };
 

@@ -26,7 +26,7 @@ function watching(overrides: Partial<DockerApi>, reconcileMs: number) {
     config: { ...dockerConfig.parse({}), host: "unix:///no/such/docker.sock" },
     reconcileMs: () => reconcileMs,
     openApi: async () => api,
-    ownHints: [OWN.slice(0, 12)],
+    ownHints: () => [OWN.slice(0, 12)],
     clock,
     random: seededRandom(1),
     events: eventBus(),

@@ -28,7 +28,7 @@ export interface WatchDeps {
   readonly reconcileMs: () => number;
   readonly openApi: (stopping: AbortSignal) => Promise<DockerApi>;
   /** What may be the id of the container that nerve itself runs in. */
-  readonly ownHints: readonly string[];
+  readonly ownHints: () => readonly string[];
   readonly clock: Clock;
   readonly random: Random;
   readonly events: EventBus;
@@ -108,7 +108,7 @@ async function watchOnce(
   const api = await deps.openApi(signal);
   // Who it is says only what the node is called, and a socket proxy need not allow the question.
   const info = config.node === undefined ? await api.info() : undefined;
-  const own = await findOwn(api, deps.ownHints);
+  const own = await findOwn(api, deps.ownHints());
   const lens: Lens = { api, labels: labelFilters(config, own), keepsEnv: envFilter(config.conventions) };
   if (signal.aborted) return;
   deps.onEngine(info, own);
@@ -134,7 +134,7 @@ async function watchOnce(
       );
       const due = (): Promise<void> => comparisonDue(clock, deps.reconcileMs, () => hasProblem(picture), ending);
       const lists = repeat(due, ending, async () => {
-        const again = await findOwn(api, deps.ownHints);
+        const again = await findOwn(api, deps.ownHints());
         if (!signal.aborted) deps.onEngine(info, again);
         await list(false);
       });
