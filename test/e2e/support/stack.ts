@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { ContainerStatus, ServiceStatus } from "@smartstack/core";
 import { until } from "@smartstack/core/testing";
 import { type Child, startChild } from "../../support/children.ts";
+import type { Engine } from "../../support/docker.ts";
 import { freePort } from "../../support/ports.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../packages/cli/bin/smartstack.js", import.meta.url));
@@ -28,17 +29,31 @@ export interface StackProcess {
   stop(): Promise<void>;
 }
 
-/** Starts the command with a configuration file of its own and an admin API on a free port; resolves once that answers. */
-export async function startStack(role: Role, config: Readonly<Record<string, unknown>>): Promise<StackProcess> {
+/**
+ * Starts the command with a configuration file of its own and an admin API on a free port; resolves once that answers.
+ * `on`: on that engine's host, as far as the network goes; default: on this machine.
+ */
+export async function startStack(
+  role: Role,
+  config: Readonly<Record<string, unknown>>,
+  on?: Pick<Engine, "enter" | "hostAddress">,
+): Promise<StackProcess> {
   const folder = mkdtempSync(path.join(tmpdir(), "smartstack-e2e-"));
   const configFile = path.join(folder, `${role}.json`);
-  const admin = `http://127.0.0.1:${await freePort()}`;
+  const admin = `http://${on?.hostAddress ?? "127.0.0.1"}:${await freePort()}`;
   writeFileSync(configFile, JSON.stringify({ ...config, admin: { listen: admin.slice("http://".length) } }));
-  return launch(role, folder, configFile, admin);
+  return launch(role, folder, configFile, admin, on?.enter ?? []);
 }
 
-async function launch(role: Role, folder: string, configFile: string, admin: string): Promise<StackProcess> {
-  const child = startChild(process.execPath, [COMMAND, role, "-c", configFile, "--log", "json"]);
+async function launch(
+  role: Role,
+  folder: string,
+  configFile: string,
+  admin: string,
+  enter: readonly string[],
+): Promise<StackProcess> {
+  const [command = "", ...args] = [...enter, process.execPath, COMMAND, role, "-c", configFile, "--log", "json"];
+  const child = startChild(command, args);
   const get = async (route: string): Promise<Response> => fetch(admin + route, { signal: AbortSignal.timeout(2_000) });
   const json = async <T>(route: string): Promise<T> => (await (await get(route)).json()) as T;
   await until(async () => (child.running() ? (await get("/healthz")).ok : true), {
@@ -61,7 +76,7 @@ async function launch(role: Role, folder: string, configFile: string, admin: str
       process.kill(child.pid, signal);
       await child.exited;
     },
-    again: () => launch(role, folder, configFile, admin),
+    again: () => launch(role, folder, configFile, admin, enter),
     async stop() {
       await child.stop(10_000);
       rmSync(folder, { recursive: true, force: true });
