@@ -153,6 +153,24 @@ test("a kill takes the entry away without asking the engine anything first", asy
   await run.offered("web", 0, 500);
 });
 
+test("a stop signal of its own, sent before it could be inspected, takes an adopted entry away once it is known", async () => {
+  const container = docker.add({ labels: LABELS, port, stopSignal: "SIGQUIT" });
+  const first = start();
+  await first.offered("web", 1);
+  await first.stop("keep");
+  docker.broken.add(container.id);
+  const second = start({ store: first.store });
+  await until(() => second.status(container.id)?.warnings[0]?.includes("500"), { what: "it cannot be inspected" });
+  await second.offered("web", 1);
+  docker.event("kill", container.id, { signal: "3" });
+  docker.broken.clear();
+  await second.offered("web", 0);
+  expect(second.status(container.id)).toMatchObject({
+    running: true,
+    refusals: ["sent signal 3: it is stopping"],
+  });
+});
+
 test("a container that does not run is not offered for that reason alone", async () => {
   const container = docker.add({ labels: LABELS, port });
   const run = start({ nerve: { reconcile: "1h" } });

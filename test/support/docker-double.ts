@@ -17,6 +17,7 @@ export interface DoubledContainer {
   /** As `NAME=value`. */
   readonly env: readonly string[];
   readonly networkMode: string;
+  readonly stopSignal: string;
   running: boolean;
 }
 
@@ -40,7 +41,8 @@ export interface DockerDouble {
   /** The list has these containers, but inspects find them no more. */
   readonly vanished: Set<string>;
   add(
-    container: Pick<DoubledContainer, "labels" | "port"> & Partial<Pick<DoubledContainer, "env" | "networkMode">>,
+    container: Pick<DoubledContainer, "labels" | "port"> &
+      Partial<Pick<DoubledContainer, "env" | "networkMode" | "stopSignal">>,
   ): DoubledContainer;
   /** Changes the container; the event is sent unless events are muted. */
   stop(id: string): void;
@@ -116,10 +118,10 @@ export async function startDockerDouble(options: DoubleOptions = {}): Promise<Do
     faults,
     broken,
     vanished,
-    add({ labels, port, env = [], networkMode = "net" }) {
+    add({ labels, port, env = [], networkMode = "net", stopSignal = "" }) {
       const digits = Buffer.from(engineId).toString("hex").slice(0, 4);
       const id = `${digits}${String(next++).padStart(8, "0")}`.padEnd(64, "c");
-      const container = { id, labels, port, env, networkMode, running: true };
+      const container = { id, labels, port, env, networkMode, stopSignal, running: true };
       containers.set(container.id, container);
       event("start", container.id);
       return container;
@@ -206,12 +208,18 @@ function summary({ id, labels, running }: DoubledContainer): unknown {
   };
 }
 
-function inspection({ id, labels, port, env, networkMode, running }: DoubledContainer): unknown {
+function inspection({ id, labels, port, env, networkMode, stopSignal, running }: DoubledContainer): unknown {
   return {
     Id: id,
     Name: `/name-${id.slice(0, 12)}`,
     State: { Status: running ? "running" : "exited", Running: running, StartedAt: "2026-01-01T00:00:00Z" },
-    Config: { Image: "double", Labels: labels, Env: env, ExposedPorts: { [`${port}/tcp`]: {} } },
+    Config: {
+      Image: "double",
+      Labels: labels,
+      Env: env,
+      StopSignal: stopSignal,
+      ExposedPorts: { [`${port}/tcp`]: {} },
+    },
     HostConfig: { NetworkMode: networkMode },
     NetworkSettings: { Networks: networks(running) },
   };

@@ -1,5 +1,5 @@
 import { type FakeClock, fakeClock } from "@smartstack/core/testing";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { type ContainerPicture, containerPicture, type Lens } from "./container-picture.ts";
 import type { InspectJson } from "./containers.ts";
 import type { DockerApi } from "./docker-api.ts";
@@ -70,4 +70,45 @@ test("a container that outlived its stop signal and cannot be inspected is not a
   picture.list([{ Id: ID, Names: ["/web"], State: "running" }], clock.monotonic(), false, lens);
   await asked[3]?.answer(RUNNING);
   expect(picture.all().get(ID)?.lifecycle.phase).toBe("in");
+});
+
+describe("its stop signal comes before the first inspect has answered", () => {
+  const QUITS: InspectJson = { ...RUNNING, Config: { StopSignal: "SIGQUIT" } };
+  const phase = (): string | undefined => picture.all().get(ID)?.lifecycle.phase;
+
+  test("of a container that was listed: the answer does not bring it in", async () => {
+    picture.list([{ Id: ID, Names: ["/web"], State: "running" }], clock.monotonic(), true, lens);
+    await event("kill", 3);
+    expect(phase()).toBe("in");
+    await asked[0]?.answer(QUITS);
+    expect(phase()).toBe("leaving");
+    await asked[1]?.answer(QUITS);
+    expect(phase()).toBe("leaving");
+  });
+
+  test.each([3, 9])("%s of a container that no list has shown yet", async (signal) => {
+    await event("kill", signal);
+    await asked[0]?.answer(QUITS);
+    picture.list([{ Id: ID, Names: ["/web"], State: "running" }], clock.monotonic(), true, lens);
+    await asked[1]?.answer(QUITS);
+    expect(phase()).toBe("leaving");
+  });
+
+  test("of one that a list showed at rest, and that was started since", async () => {
+    picture.list([{ Id: ID, Names: ["/web"], State: "exited" }], clock.monotonic(), true, lens);
+    await event("start");
+    await event("kill", 3);
+    await asked[0]?.answer(QUITS);
+    await asked[1]?.answer(QUITS);
+    expect(phase()).toBe("leaving");
+  });
+
+  test("TERM was none for it: in, once that is known", async () => {
+    await event("start");
+    await event("kill", 15);
+    expect(phase()).toBe("leaving");
+    await asked[0]?.answer(QUITS);
+    await asked[1]?.answer(QUITS);
+    expect(phase()).toBe("in");
+  });
 });

@@ -60,7 +60,8 @@ export function containerPicture(deps: PictureDeps): ContainerPicture {
       const { container, action, labels } = event;
       if (labels !== undefined && !matchesLabels(labels, lens.labels)) return;
       if (action === "destroy") return table.remove(container);
-      if (table.all().has(container) || action === "start") table.event(event);
+      // A signal is told by its event only: who is not known yet must not be taken for one that stays.
+      if (table.all().has(container) || action === "start" || action === "kill") table.event(event);
       queue.request(container);
     },
     list(found, beganMs, whole, through) {

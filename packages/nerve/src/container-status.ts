@@ -35,6 +35,8 @@ function containerStatus(judged: Judged, context: StatusContext): ContainerStatu
     ...(out === undefined ? verdict.refusals : [out]),
     ...(verdict.ignored === undefined ? [] : [verdict.ignored]),
   ];
+  const { lifecycle } = tracked;
+  const odd = lifecycle.phase === "in" && lifecycle.note !== undefined ? [lifecycle.note] : [];
   const stale = tracked.problem === undefined ? [] : [`what is known may be old: ${tracked.problem}`];
   return {
     id: tracked.id,
@@ -43,7 +45,7 @@ function containerStatus(judged: Judged, context: StatusContext): ContainerStatu
     running: tracked.facts?.running ?? false,
     registrations: mine.map((registration) => registrationStatus(registration, context)),
     refusals,
-    warnings: [...verdict.warnings, ...stale],
+    warnings: [...verdict.warnings, ...odd, ...stale],
   };
 }
 

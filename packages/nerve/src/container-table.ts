@@ -4,9 +4,12 @@ import {
   afterEvent,
   afterInspect,
   type ContainerEvent,
+  decideEarly,
+  type EarlyEvent,
   LIFECYCLE_START,
   type Lifecycle,
   outReason,
+  remember,
 } from "./lifecycle.ts";
 
 /** Everything known of one container. */
@@ -15,6 +18,8 @@ export interface Tracked {
   /** Undefined until the first inspect. */
   readonly facts: ContainerFacts | undefined;
   readonly lifecycle: Lifecycle;
+  /** What came before the first inspect; empty since. */
+  readonly early: readonly EarlyEvent[];
   /** Monotonic: when the request began whose answer `facts` are; when the last event came. */
   readonly factsMs: number;
   readonly eventMs: number;
@@ -47,6 +52,7 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
     id,
     facts: undefined,
     lifecycle: LIFECYCLE_START,
+    early: [],
     factsMs: Number.NEGATIVE_INFINITY,
     eventMs: Number.NEGATIVE_INFINITY,
     problem: undefined,
@@ -66,18 +72,24 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
       change(event.container, (now) => ({
         ...now,
         lifecycle: afterEvent(now.lifecycle, event, now.facts, nowMs),
+        early: isInspected(now.facts) ? [] : remember(now.early, event, nowMs),
         eventMs: nowMs,
       }));
     },
     facts(facts, beganMs) {
       if ((table.get(facts.id)?.factsMs ?? Number.NEGATIVE_INFINITY) > beganMs) return;
-      change(facts.id, (now) => ({
-        ...now,
-        facts,
-        factsMs: beganMs,
-        problem: undefined,
-        lifecycle: afterInspect(now.lifecycle, facts, beganMs),
-      }));
+      change(facts.id, (now) => {
+        const isFirst = isInspected(facts) && !isInspected(now.facts);
+        const lifecycle = isFirst ? decideEarly(now.early, facts) : now.lifecycle;
+        return {
+          ...now,
+          facts,
+          factsMs: beganMs,
+          problem: undefined,
+          lifecycle: afterInspect(lifecycle, facts, beganMs),
+          early: isInspected(facts) ? [] : now.early,
+        };
+      });
     },
     problem: (id, problem) => change(id, (now) => ({ ...now, problem })),
     remove(id) {
@@ -85,6 +97,10 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
       if (table.delete(id)) onChange(id);
     },
   };
+}
+
+function isInspected(facts: ContainerFacts | undefined): boolean {
+  return facts?.stopSignal !== undefined;
 }
 
 function shortId(id: string): string {

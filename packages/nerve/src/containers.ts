@@ -42,7 +42,8 @@ export interface ContainerFacts {
   readonly startedAt: string;
   /** Undefined without HEALTHCHECK. */
   readonly health: EngineHealth | undefined;
-  readonly stopSignal: number;
+  /** Undefined: known from a list only, which does not tell. */
+  readonly stopSignal: number | undefined;
   readonly stopTimeoutMs: number;
   /** host, none, bridge, a network's name, or container:<id>. */
   readonly networkMode: string;

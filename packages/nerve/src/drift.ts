@@ -40,7 +40,7 @@ export function summaryFacts(summary: ContainerSummary): ContainerFacts {
     status: summary.State ?? "unknown",
     startedAt: "",
     health: undefined,
-    stopSignal: 15,
+    stopSignal: undefined,
     stopTimeoutMs: 10_000,
     networkMode: "",
     ports: [],

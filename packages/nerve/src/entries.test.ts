@@ -26,6 +26,7 @@ function facts({ entry = ENTRY, health, tracked, listed = true, docker = true, p
     id: CONTAINER.padEnd(64, "0"),
     facts: undefined,
     lifecycle: { phase: "in" },
+    early: [],
     factsMs: 0,
     eventMs: 0,
     problem: undefined,

@@ -3,9 +3,12 @@ import {
   afterEvent,
   afterInspect,
   type ContainerEvent,
+  decideEarly,
+  type EarlyEvent,
   LIFECYCLE_START,
   type Lifecycle,
   outReason,
+  remember,
 } from "./lifecycle.ts";
 
 const FACTS = { stopSignal: 15, stopTimeoutMs: 10_000, startedAt: "run 1", running: true, status: "running" };
@@ -36,7 +39,17 @@ describe("kill", () => {
     expect(outReason(leaving, FACTS)).toMatch(/sent signal 15/);
     expect(afterInspect(leaving, FACTS, 1_001)).toBe(leaving);
     expect(afterInspect(leaving, FACTS, 15_999)).toBe(leaving);
-    expect(afterInspect(leaving, FACTS, 16_000)).toBe(LIFECYCLE_START);
+    expect(afterInspect(leaving, FACTS, 16_000)).toEqual({
+      phase: "in",
+      note: "sent signal 15, still runs 5 s after its stop timeout: offered again",
+    });
+  });
+
+  test("who stayed and is sent it again is out again", () => {
+    const stayed = afterInspect(leave(1_000), FACTS, 16_000);
+    expect(afterEvent(stayed, event("kill", 9), FACTS, 60_000)).toMatchObject({ phase: "leaving", signal: 9 });
+    expect(afterEvent(stayed, event("kill", 1), FACTS, 60_000)).toBe(stayed);
+    expect(afterInspect(stayed, FACTS, 61_000)).toBe(stayed);
   });
 
   test("a new run is another life, though no event told of it", () => {
@@ -46,6 +59,36 @@ describe("kill", () => {
   test("a second signal during its grace counts anew", () => {
     const killed = afterEvent(leave(0), event("kill", 9), FACTS, 12_000);
     expect(afterInspect(killed, FACTS, 16_000)).toBe(killed);
+  });
+});
+
+describe("events that came before the first inspect", () => {
+  const after = (stopSignal: number, ...events: readonly ContainerEvent[]): Lifecycle => {
+    const early = events.reduce<readonly EarlyEvent[]>((kept, one, at) => remember(kept, one, at + 1), []);
+    return decideEarly(early, { ...FACTS, stopSignal });
+  };
+
+  test.each<[string, number, readonly ContainerEvent[], string]>([
+    ["its stop signal, whichever it is", 3, [event("kill", 3)], "leaving"],
+    ["its stop signal, then another", 3, [event("kill", 3), event("kill", 1)], "leaving"],
+    ["TERM where its stop signal is QUIT", 3, [event("kill", 15)], "in"],
+    ["9", 3, [event("kill", 9)], "leaving"],
+    ["another signal", 15, [event("kill", 1), event("kill", 28)], "in"],
+    ["a start, then its stop signal", 3, [event("start"), event("kill", 3)], "leaving"],
+    ["its stop signal to the run before", 3, [event("kill", 3), event("die"), event("start")], "out"],
+    ["nothing that decides", 15, [event("rename"), event("health_status"), event("unpause")], "in"],
+  ])("%s", (_, stopSignal, events, phase) => {
+    expect(after(stopSignal, ...events).phase).toBe(phase);
+  });
+
+  test("the wait for its end begins with the signal", () => {
+    expect(after(3, event("rename"), event("kill", 3))).toMatchObject({ atMs: 2, untilMs: 15_002, startedAt: "run 1" });
+  });
+
+  test("however many, few are kept", () => {
+    let kept: readonly EarlyEvent[] = [];
+    for (let at = 0; at < 1_000; at++) kept = remember(kept, event("kill", at % 3), at);
+    expect(kept.map(({ atMs }) => atMs)).toEqual([997, 998, 999]);
   });
 });
 

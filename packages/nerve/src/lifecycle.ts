@@ -1,15 +1,20 @@
 import type { ContainerFacts } from "./containers.ts";
-import { SIGKILL } from "./stop-signal.ts";
+import { SIGKILL, SIGTERM } from "./stop-signal.ts";
 
 /**
  * Why a container is out although its last inspect says it runs: an event said so later than the inspect began.
  * `leaving`: it was sent its stop signal, and serves nobody new whatever it still does.
  */
 export type Lifecycle =
-  | { readonly phase: "in" }
+  | {
+      readonly phase: "in";
+      /** What is odd about it all the same. */
+      readonly note?: string;
+    }
   | { readonly phase: "out"; readonly reason: string; readonly atMs: number }
   | {
       readonly phase: "leaving";
+      readonly signal: number;
       readonly reason: string;
       readonly atMs: number;
       /** Still running at this (monotonic) time means that it ignored the signal: it is announced again. */
@@ -45,22 +50,26 @@ export const LIFECYCLE_START: Lifecycle = { phase: "in" };
 /** How long after its stop timeout a container that ignored its stop signal is taken for alive. */
 const STILL_ALIVE_MS = 5_000;
 
+type SignalFacts = Pick<ContainerFacts, "stopSignal" | "stopTimeoutMs" | "startedAt">;
+
 /**
  * What an event alone decides, before any inspect. Pure. `facts` are those of the last inspect, if there was one.
- * Docker emits `kill` for every signal sent: only the container's own stop signal, or 9, means that it goes.
+ * Docker emits `kill` for every signal sent: only the container's own stop signal, or 9, means that it goes. Until that
+ * is known TERM is taken for it, as nearly always it is; see decideEarly.
  */
 export function afterEvent(
   now: Lifecycle,
   event: ContainerEvent,
-  facts: Pick<ContainerFacts, "stopSignal" | "stopTimeoutMs" | "startedAt"> | undefined,
+  facts: SignalFacts | undefined,
   nowMs: number,
 ): Lifecycle {
-  const stopSignal = facts?.stopSignal ?? 15;
+  const stopSignal = facts?.stopSignal ?? SIGTERM;
   switch (event.action) {
     case "kill":
       if (event.signal !== stopSignal && event.signal !== SIGKILL) return now;
       return {
         phase: "leaving",
+        signal: event.signal,
         reason: `sent signal ${event.signal}: it is stopping`,
         atMs: nowMs,
         untilMs: nowMs + (facts?.stopTimeoutMs ?? 10_000) + STILL_ALIVE_MS,
@@ -87,8 +96,32 @@ export function afterInspect(
 ): Lifecycle {
   if (now.phase === "in" || beganMs < now.atMs) return now;
   if (now.phase === "out" || !facts.running) return LIFECYCLE_START;
-  const restarted = now.startedAt !== "" && facts.startedAt !== now.startedAt;
-  return restarted || beganMs >= now.untilMs ? LIFECYCLE_START : now;
+  if (now.startedAt !== "" && facts.startedAt !== now.startedAt) return LIFECYCLE_START;
+  if (beganMs < now.untilMs) return now;
+  const seconds = STILL_ALIVE_MS / 1_000;
+  // The events do not carry the time that `docker stop --time` gives.
+  return {
+    phase: "in",
+    note: `sent signal ${now.signal}, still runs ${seconds} s after its stop timeout: offered again`,
+  };
+}
+
+/** An event that came before an inspect told the container's stop signal. */
+export interface EarlyEvent {
+  readonly event: ContainerEvent;
+  /** Monotonic. */
+  readonly atMs: number;
+}
+
+/** What is kept of early events: nothing from before a start or an end, and of each signal the last. Pure. */
+export function remember(early: readonly EarlyEvent[], event: ContainerEvent, atMs: number): readonly EarlyEvent[] {
+  if (event.action === "kill") return [...early.filter((one) => one.event.signal !== event.signal), { event, atMs }];
+  return event.action === "start" || event.action === "die" || event.action === "pause" ? [{ event, atMs }] : early;
+}
+
+/** What they decide, now that the stop signal is known: an inspect does not show a stop that is under way. Pure. */
+export function decideEarly(early: readonly EarlyEvent[], facts: SignalFacts): Lifecycle {
+  return early.reduce<Lifecycle>((now, { event, atMs }) => afterEvent(now, event, facts, atMs), LIFECYCLE_START);
 }
 
 /** Undefined while it may be offered, else why not. */

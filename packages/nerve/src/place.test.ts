@@ -35,6 +35,7 @@ function world(shapes: Readonly<Record<string, Shape>>): ReadonlyMap<string, Tra
         id,
         facts: shape.known === false ? undefined : facts(id, shape),
         lifecycle: shape.out === undefined ? { phase: "in" } : { phase: "out", reason: shape.out, atMs: 0 },
+        early: [],
         factsMs: 0,
         eventMs: 0,
         problem: undefined,

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 
-const SIGTERM = 15;
+export const SIGTERM = 15;
 export const SIGKILL = 9;
 /** Linux' first real-time signal as the C library counts it; Docker writes SIGRTMIN+n. */
 const SIGRTMIN = 34;
