@@ -400,6 +400,8 @@ describe("hostile and absent ends", () => {
     client.send(GET);
     await client.expect(/part$/);
     client.socket[how]();
+    // Without a reset it may still be reading: only what it is sent tells.
+    if (how === "destroy") backend.sockets[0]?.write("more");
     const gone = (): boolean => backend.sockets[0]?.readableEnded === true || backend.sockets[0]?.destroyed === true;
     await until(gone, { what: "the upstream's end", timeoutMs: 3_000 });
     await until(() => bench?.proxy.status()[0]?.counters.activeClients === 0, { what: "no clients" });

@@ -81,6 +81,8 @@ export interface ServiceSpec {
   readonly timeouts: TimeoutSpec;
   /** The Host header sent on: as the client sent it, the backend's address, or a fixed name. */
   readonly host: "keep" | "backend" | { readonly name: string };
+  /** Answers the proxy gives in a backend's place say why. Default true; false hides what they tell of the inside. */
+  readonly tellReasons?: boolean;
   /** Every client connection begins with a PROXY protocol header, which says who the client is; others are closed. Default false. */
   readonly acceptProxy?: boolean;
   /** Connections to backends begin with this header. In http mode each then carries one client's request. */

@@ -107,6 +107,7 @@ describe("synapseConfig", () => {
         check: { ...DEFAULT_CHECK, type: "http", when: "always", intervalMs: 500, path: "/ping" },
         timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 250, serverMs: 2_000 },
         host: "backend",
+        tell_reasons: true,
         accept_proxy: false,
       },
     });

@@ -99,6 +99,8 @@ const proxySettings = z.strictObject({
   check: check.prefault({}),
   timeouts: timeouts.prefault({}),
   host: host.prefault("keep"),
+  /** Answers in a backend's place say why: in their text and in X-Smartstack-Reason. */
+  tell_reasons: z.boolean().default(true),
   /** Clients speak the PROXY protocol, version 1 or 2, and those that do not are closed. */
   accept_proxy: z.boolean().default(false),
   /** Backends are told in it who the client is. */

@@ -113,6 +113,7 @@ function planService(service: WantedService, ports: PortRange, before: ServiceSp
       check: proxy.send_proxy === undefined ? proxy.check : { ...proxy.check, sendProxy: proxy.send_proxy },
       timeouts: proxy.timeouts,
       host: proxy.host,
+      tellReasons: proxy.tell_reasons,
       acceptProxy: proxy.accept_proxy,
       ...(proxy.send_proxy === undefined ? {} : { sendProxy: proxy.send_proxy }),
       stale: isStale(view, nowMs),

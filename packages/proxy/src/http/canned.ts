@@ -1,4 +1,4 @@
-/** The answers the proxy gives itself. Each closes the question at once and says why in `x-smartstack-reason`. */
+/** The answers the proxy gives itself. Each says why in `x-smartstack-reason`, unless that is switched off. */
 export const STATUS_TEXT: Readonly<Record<number, string>> = {
   400: "Bad Request",
   405: "Method Not Allowed",
@@ -18,8 +18,8 @@ const REASON_CHARS_MAX = 200;
 
 export interface CannedOptions {
   readonly status: number;
-  /** In words, for people; anything that cannot stand in a header is replaced. */
-  readonly reason: string;
+  /** In words, for people; anything that cannot stand in a header is replaced. undefined = nobody's business. */
+  readonly reason: string | undefined;
   readonly close: boolean;
   /** Answering HEAD: the headers of the answer without its body. */
   readonly headOnly: boolean;
@@ -27,15 +27,15 @@ export interface CannedOptions {
 
 export function cannedResponse(options: CannedOptions): Buffer {
   const { status, close, headOnly } = options;
-  const reason = options.reason.replace(/[^\x20-\x7e]/g, "?").slice(0, REASON_CHARS_MAX);
-  const body = `${status} ${STATUS_TEXT[status] ?? "Error"}: ${reason}\n`;
+  const reason = options.reason?.replace(/[^\x20-\x7e]/g, "?").slice(0, REASON_CHARS_MAX);
+  const body = `${status} ${STATUS_TEXT[status] ?? "Error"}${reason === undefined ? "" : `: ${reason}`}\n`;
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? "Error"}`,
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${body.length}`,
     "Cache-Control: no-store",
-    `X-Smartstack-Reason: ${reason}`,
   ];
+  if (reason !== undefined) lines.push(`X-Smartstack-Reason: ${reason}`);
   if (status === 503) lines.push("Retry-After: 1");
   if (status === 405) lines.push("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   if (close) lines.push("Connection: close");

@@ -23,7 +23,7 @@ import {
   READING_HEAD,
   TUNNEL,
 } from "./conversation.ts";
-import { closeGently, cutOff, dropExchange, fail } from "./finish.ts";
+import { closeGently, dropExchange, fail } from "./finish.ts";
 import { createHead, GET, HEAD, HEAD_BYTES_MAX, NO_BODY, OPTIONS } from "./head.ts";
 import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseRequest } from "./parse-request.ts";
@@ -31,8 +31,8 @@ import { closedAnswering, endedAnswering, receive } from "./response.ts";
 import { CR, LF } from "./tables.ts";
 import { timedOut } from "./timed-out.ts";
 
-/** How long a client that sent its FIN may wait without a byte of answer: it may be half closed, or gone for good. */
-const HALF_CLOSED_MS = 500;
+/** How often a client that ended its side is looked at: nothing is read of it any more, so nothing tells that it is gone. */
+const HALF_CLOSED_LOOK_MS = 500;
 /** The first byte of a TLS record: a client that wants TLS does not understand an HTTP answer. */
 const TLS_HANDSHAKE = 0x16;
 
@@ -51,8 +51,6 @@ export function serveHttp(wire: Wire, service: Service, surroundings: Surroundin
     upstreamDrained: () => progress(conversation, () => resumeRequest(conversation)),
   };
   const conversation = createConversation(wire, service, surroundings, timeout, owner, opening.ends);
-  const gone = createTimeout(() => clientSeemsGone());
-  let writtenAtEnd = 0;
   let reading = false;
 
   // Requests are taken up in a loop, never by recursion: a thousand pipelined ones must not deepen the stack.
@@ -66,25 +64,21 @@ export function serveHttp(wire: Wire, service: Service, surroundings: Surroundin
     else if (conversation.phase !== CLOSING) resumeRequest(conversation);
   };
 
-  // A live half-closed client takes its answer; one that is gone would have reset the connection on the first byte.
-  function clientSeemsGone(): void {
+  const gone = createTimeout(() => {
     if (conversation.phase !== EXCHANGING) return;
-    if (wire.written === writtenAtEnd) {
-      cutOff(conversation);
-      return;
-    }
-    writtenAtEnd = wire.written;
-    surroundings.wheel.arm(gone, HALF_CLOSED_MS);
-  }
+    // A client that is not there any more resets the connection on the first bytes it is sent.
+    if (!wire.needsDrain) wire.probe(() => undefined);
+    if (!wire.destroyed) surroundings.wheel.arm(gone, HALF_CLOSED_LOOK_MS);
+  });
 
   wire.owner = {
     wireData: (bytes) => clientData(conversation, bytes),
     wireEnded() {
       conversation.halfClosed = true;
-      writtenAtEnd = wire.written;
       if (conversation.phase !== EXCHANGING) closeGently(conversation);
-      else if (conversation.requestBody.done) surroundings.wheel.arm(gone, HALF_CLOSED_MS);
-      else cutOff(conversation);
+      // A client may end its side behind its last request, and is served; in the middle of one it may not.
+      else if (conversation.requestBody.done) surroundings.wheel.arm(gone, HALF_CLOSED_LOOK_MS);
+      else fail(conversation, 400, "the request's body ended early");
     },
     wireDrained: () => progress(conversation, () => conversation.upstream?.wire.resume()),
     wireClosed() {

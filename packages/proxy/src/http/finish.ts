@@ -57,7 +57,8 @@ export function fail(conversation: Conversation, status: number, reason: string)
     !service.draining;
   service.counters.responses[Math.floor(status / 100)] =
     (service.counters.responses[Math.floor(status / 100)] as number) + 1;
-  const answer = cannedResponse({ status, reason, close: !persists, headOnly: conversation.toHead });
+  const told = service.spec.tellReasons === false ? undefined : reason;
+  const answer = cannedResponse({ status, reason: told, close: !persists, headOnly: conversation.toHead });
   stage(wire, answer, 0, answer.length);
   endExchange(conversation);
   if (persists) waitForRequest(conversation);

@@ -12,6 +12,7 @@ interface Found {
   close: boolean;
   keepAlive: boolean;
   wantsUpgrade: boolean;
+  upgrades: number;
   websocket: boolean;
 }
 
@@ -21,6 +22,7 @@ const found: Found = {
   close: false,
   keepAlive: false,
   wantsUpgrade: false,
+  upgrades: 0,
   websocket: false,
 };
 
@@ -34,6 +36,7 @@ export function readMeaning(bytes: Uint8Array, head: h.Head): Verdict {
   found.close = false;
   found.keepAlive = false;
   found.wantsUpgrade = false;
+  found.upgrades = 0;
   found.websocket = false;
   head.hosts = 0;
   head.hostLine = -1;
@@ -78,7 +81,8 @@ function readLine(bytes: Uint8Array, head: h.Head, line: number, kind: number): 
       else everyElement(bytes, start, end, (from, to) => readConnection(bytes, head, from, to));
       return COMPLETE;
     case h.UPGRADE:
-      found.websocket = equalsWord(bytes, start, end, "websocket");
+      // Of several, one could be h2c, and the backend would choose.
+      found.websocket = ++found.upgrades === 1 && equalsWord(bytes, start, end, "websocket");
       return COMPLETE;
     case h.EXPECT:
       if (head.status !== 0) return COMPLETE;

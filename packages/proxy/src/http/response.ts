@@ -68,12 +68,11 @@ function beginFinal(conversation: Conversation, bytes: Buffer): void {
   const { service, wire, clientMinor, requestBody } = conversation;
   const dechunk = head.framing === CHUNKED && clientMinor === 0;
   const endsWithConnection = head.framing === UNTIL_CLOSE || dechunk;
-  // A client that waited for 100 and got a final answer may send its body or not: nobody can tell what comes next.
-  const inDoubt = conversation.expectsContinue && !requestBody.done;
   conversation.partial = undefined;
   conversation.headSent = true;
   conversation.upstreamPersists = head.persistent && head.framing !== UNTIL_CLOSE;
-  conversation.persists = conversation.clientPersists && !endsWithConnection && !inDoubt && !service.draining;
+  // An answer before the body's end: the client may stop in the middle of it, or never begin when it waits for a 100.
+  conversation.persists = conversation.clientPersists && !endsWithConnection && requestBody.done && !service.draining;
   const statusClass = Math.floor(head.status / 100);
   service.counters.responses[statusClass] = (service.counters.responses[statusClass] as number) + 1;
   const connection = conversation.persists ? (clientMinor === 0 ? "keep-alive" : undefined) : "close";
@@ -124,8 +123,8 @@ export function closedAnswering(conversation: Conversation, upstream: Upstream):
 // 101: from here on the bytes are the two ends' own, in both directions.
 function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: Buffer): void {
   const { wire, service, surroundings, timeout, input } = conversation;
-  if (!conversation.upgrade || !conversation.requestBody.done) {
-    fail(conversation, 502, `backend ${upstream.backend.key}: switched protocols unasked`);
+  if (!conversation.upgrade || !conversation.requestBody.done || !head.upgrade) {
+    fail(conversation, 502, `backend ${upstream.backend.key}: switched to a protocol nobody asked for`);
     return;
   }
   conversation.phase = TUNNEL;
