@@ -3,6 +3,7 @@ export { type Cancel, type Clock, every, type Random, sleep, systemClock, system
 export { didYouMean } from "./config/did-you-mean.ts";
 export { type Loaded, loadConfig } from "./config/load.ts";
 export type { ConfigSource } from "./config/parse.ts";
+export { type PasswordOptions, passwordKeys, passwordOf } from "./config/password.ts";
 export { substitute } from "./config/substitute.ts";
 export { duration, durationMs, formatDuration, port } from "./config/units.ts";
 export { type DeadlineOptions, withDeadline } from "./deadline.ts";

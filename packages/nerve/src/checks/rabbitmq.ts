@@ -1,8 +1,8 @@
+import { passwordKeys, passwordOf } from "@smartstack/core";
 import { z } from "zod";
 import { CONNECTION, expectMethod, longString, methodFrame, PROTOCOL_HEADER, shortString } from "./amqp.ts";
 import type { CheckKind, OptionsOf, ProbeRequest, ProbeResult } from "./check.ts";
 import { converse, type Wire } from "./conversation.ts";
-import { passwordKeys, passwordOf } from "./secret.ts";
 
 const keys = {
   ...passwordKeys,

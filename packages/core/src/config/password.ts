@@ -1,16 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import type { OptionsOf } from "./check.ts";
 
-/** The keys of a password, for kinds that log in. */
+/** The keys of a password, for whatever logs in somewhere. */
 export const passwordKeys = {
   password: z.string().min(1).optional(),
-  /** A file whose first line is the password; read for every probe, so that a changed one is taken at once. */
+  /** A file whose first line is the password; read for every login, so that a changed one is taken at once. */
   password_file: z.string().min(1).optional(),
 };
 
+/** What `passwordKeys` become. */
+export type PasswordOptions = z.output<z.ZodObject<typeof passwordKeys>>;
+
 /** The password that was configured, if any. @throws Error that names the file when it cannot be read or is empty. */
-export async function passwordOf(options: OptionsOf<typeof passwordKeys>): Promise<string | undefined> {
+export async function passwordOf(options: PasswordOptions): Promise<string | undefined> {
   const file = options.password_file;
   if (file === undefined) return options.password;
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
