@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { Certificates } from "./certificates.ts";
 import { type Child, onProcessEnd, startChild, untilReady } from "./children.ts";
 import { freePorts } from "./ports.ts";
 
@@ -34,24 +35,58 @@ export interface ServerOptions {
   readonly dataDir?: string;
 }
 
+/** How etcd's own tool gets in. */
+export interface EtcdAccess {
+  /** Files of a client that the server knows. */
+  readonly tls?: Pick<Certificates, "client">;
+  /** user:password */
+  readonly user?: string;
+}
+
+export interface EtcdOptions extends ServerOptions {
+  /** The server shows its certificate, and asks for one. */
+  readonly tls?: Pick<Certificates, "ca" | "server" | "client">;
+  /** More flags. */
+  readonly flags?: readonly string[];
+}
+
 /** Starts etcd on loopback; resolves when it takes writes. */
-export async function startEtcd(options: ServerOptions = {}): Promise<TestServer> {
+export async function startEtcd(options: EtcdOptions = {}): Promise<TestServer> {
   const [freeClient, peer] = await freePorts(2);
   const port = options.port ?? freeClient;
+  const { tls, flags = [] } = options;
   const endpoint = `127.0.0.1:${port}`;
+  const scheme = tls === undefined ? "http" : "https";
+  const secured = tls && [
+    ...[`--cert-file=${tls.server.cert}`, `--key-file=${tls.server.key}`, `--trusted-ca-file=${tls.ca}`],
+    // The gateway would dial the server with the server's own certificate, which is none of a client.
+    ...["--client-cert-auth", "--enable-grpc-gateway=false"],
+  ];
   return startServer("etcd", endpoint, options.dataDir, async (dir) => ({
     command: "etcd",
     args: [
       `--data-dir=${dir}`,
-      `--listen-client-urls=http://${endpoint}`,
-      `--advertise-client-urls=http://${endpoint}`,
+      `--listen-client-urls=${scheme}://${endpoint}`,
+      `--advertise-client-urls=${scheme}://${endpoint}`,
       `--listen-peer-urls=http://127.0.0.1:${peer}`,
       `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
       `--initial-cluster=default=http://127.0.0.1:${peer}`,
       "--log-level=error",
+      ...(secured ?? []),
+      ...flags,
     ],
-    ready: async () => (await etcdctl(endpoint, ["endpoint", "health"])) !== undefined,
+    ready: () => answersWrites(endpoint, tls),
   }));
+}
+
+async function answersWrites(endpoint: string, tls: EtcdAccess["tls"]): Promise<boolean> {
+  try {
+    await etcdctl(endpoint, ["endpoint", "health"], tls && { tls });
+    return true;
+  } catch (error) {
+    // A server with users refuses those who are none, once it takes writes.
+    return String(error).includes("user name is empty");
+  }
 }
 
 export interface ServerProgram {
@@ -127,31 +162,74 @@ export function accepts(endpoint: string): Promise<boolean> {
   });
 }
 
-async function etcdctl(endpoint: string, args: readonly string[]): Promise<string | undefined> {
+/** Runs etcd's own tool; returns what it wrote. @throws when it fails. */
+export async function etcdctl(endpoint: string, args: readonly string[], access: EtcdAccess = {}): Promise<string> {
+  const { tls, user } = access;
   const env = { ...process.env, ETCDCTL_API: "3" };
-  const command = [`--endpoints=http://${endpoint}`, "--dial-timeout=1s", "--command-timeout=3s", ...args];
-  try {
-    return (await run("etcdctl", command, { env, maxBuffer: 64 * 1024 * 1024 })).stdout;
-  } catch (error) {
-    if (args[0] === "endpoint") return undefined;
-    throw error;
-  }
+  const command = [
+    `--endpoints=${tls === undefined ? "http" : "https"}://${endpoint}`,
+    "--dial-timeout=1s",
+    "--command-timeout=3s",
+    ...(tls === undefined
+      ? []
+      : ["--insecure-skip-tls-verify", `--cert=${tls.client.cert}`, `--key=${tls.client.key}`]),
+    ...(user === undefined ? [] : [`--user=${user}`]),
+    ...args,
+  ];
+  return (await run("etcdctl", command, { env, maxBuffer: 64 * 1024 * 1024 })).stdout;
 }
 
 /** Everything under a prefix, key → value, read with etcd's own tool instead of our driver. */
-export async function etcdRead(endpoint: string, prefix: string): Promise<Map<string, string>> {
-  const text = await etcdctl(endpoint, ["get", prefix, "--prefix", "-w", "json"]);
-  const { kvs = [] } = JSON.parse(text ?? "{}") as { kvs?: { key: string; value?: string }[] };
+export async function etcdRead(endpoint: string, prefix: string, access?: EtcdAccess): Promise<Map<string, string>> {
+  const entries = await etcdEntries(endpoint, prefix, access);
+  return new Map([...entries].map(([key, { value }]) => [key, value]));
+}
+
+export interface EtcdEntry {
+  readonly value: string;
+  /** "0" for none. */
+  readonly lease: string;
+  readonly revision: number;
+}
+
+/** The same with the lease, in decimal, and the revision of the last change. */
+export async function etcdEntries(
+  endpoint: string,
+  prefix: string,
+  access?: EtcdAccess,
+): Promise<Map<string, EtcdEntry>> {
+  const text = await etcdctl(endpoint, ["get", prefix, "--prefix", "-w", "json"], access);
+  // A lease's 64 bits do not fit into a number.
+  const exact = text.replace(/"lease":(\d+)/g, '"lease":"$1"');
+  const { kvs = [] } = JSON.parse(exact) as {
+    kvs?: { key: string; value?: string; lease?: string; mod_revision: number }[];
+  };
   const plain = (base64 = ""): string => Buffer.from(base64, "base64").toString();
-  return new Map(kvs.map(({ key, value }) => [plain(key), plain(value)]));
+  return new Map(
+    kvs.map(({ key, value, lease = "0", mod_revision }) => [
+      plain(key),
+      { value: plain(value), lease, revision: mod_revision },
+    ]),
+  );
 }
 
 /** Writes a key, or deletes it when `value` is undefined, with etcd's own tool. */
-export async function etcdWrite(endpoint: string, key: string, value: string | undefined): Promise<void> {
-  await etcdctl(endpoint, value === undefined ? ["del", key] : ["put", "--", key, value]);
+export async function etcdWrite(
+  endpoint: string,
+  key: string,
+  value: string | undefined,
+  access?: EtcdAccess,
+): Promise<void> {
+  await etcdctl(endpoint, value === undefined ? ["del", key] : ["put", "--", key, value], access);
 }
 
 /** Deletes everything under a prefix. */
 export async function etcdWipe(endpoint: string, prefix: string): Promise<void> {
   await etcdctl(endpoint, ["del", "--prefix", prefix]);
+}
+
+/** The store's revision: it moves with every change, and with nothing else. */
+export async function etcdRevision(endpoint: string): Promise<number> {
+  const text = await etcdctl(endpoint, ["get", "/", "-w", "json"]);
+  return (JSON.parse(text) as { header: { revision: number } }).header.revision;
 }

@@ -45,3 +45,23 @@ describe("registryConfig", () => {
     expect(registryConfig.parse({ type: "etcd", hosts: "a:1", prefix: "/x/y/" })).toMatchObject({ prefix: "/x/y" });
   });
 });
+
+describe("registry.tls and registry.auth of etcd", () => {
+  const etcd = (more: object): string[] => problemsOf({ type: "etcd", hosts: "a:1", ...more });
+
+  it("take files and a password, each in one of its ways", () => {
+    expect(etcd({ tls: {} })).toEqual([]);
+    expect(etcd({ tls: { ca_file: "ca", cert_file: "c", key_file: "k", server_name: "etcd.test" } })).toEqual([]);
+    expect(etcd({ auth: { username: "u", password_file: "p" } })).toEqual([]);
+  });
+
+  it.each([
+    [{ tls: { cert_file: "c" } }, /^tls: cert_file and key_file go together/],
+    [{ tls: { server_name: "a b" } }, /^tls\.server_name: expected a host name/],
+    [{ auth: { username: "u" } }, /^auth: expected either password or password_file/],
+    [{ auth: { username: "u", password: "p", password_file: "p" } }, /^auth: expected either/],
+    [{ auth: { password: "p" } }, /^auth\.username/],
+  ])("refuse %j", (more, problem) => {
+    expect(etcd(more).join()).toMatch(problem);
+  });
+});

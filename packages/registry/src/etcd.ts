@@ -1,8 +1,41 @@
+import { passwordKeys } from "@smartstack/core";
 import { z } from "zod";
 import { hosts, prefix, ttl } from "./config.ts";
 import type { Driver } from "./driver.ts";
 
-const config = z.strictObject({ type: z.literal("etcd"), hosts, prefix, ttl });
+const file = z.string().min(1);
+
+/** Files are read for every connection, so that renewed ones are taken without a restart. */
+const tls = z
+  .strictObject({
+    /** Absent: the authorities that Node knows. */
+    ca_file: file.optional(),
+    cert_file: file.optional(),
+    key_file: file.optional(),
+    /** The name in the servers' certificate, where that is not the host that is dialled. */
+    server_name: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,255}$/, "expected a host name")
+      .optional(),
+  })
+  .refine((value) => (value.cert_file === undefined) === (value.key_file === undefined), {
+    error: "cert_file and key_file go together",
+  });
+
+const auth = z
+  .strictObject({ username: z.string().min(1), ...passwordKeys })
+  .refine((value) => (value.password === undefined) !== (value.password_file === undefined), {
+    error: "expected either password or password_file",
+  });
+
+const config = z.strictObject({
+  type: z.literal("etcd"),
+  hosts,
+  prefix,
+  ttl,
+  tls: tls.optional(),
+  auth: auth.optional(),
+});
 
 export type EtcdConfig = z.output<typeof config>;
 

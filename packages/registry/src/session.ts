@@ -74,7 +74,7 @@ export function openSession(options: SessionOptions): Session {
   };
   const leave = copy.subscribe({
     changed(changes) {
-      if (closing === undefined && concernsNode(changes, owner))
+      if (closing === undefined && concernsNode(changes, owner, holder.hold))
         void guarded(() => holder.verify()).catch((error) => link.note(error));
       if (own.saw(changes)) tell();
     },
@@ -172,9 +172,11 @@ async function closeSession(mode: "keep" | "withdraw", options: SessionOptions, 
   holder.stop();
 }
 
-function concernsNode(changes: Changes, owner: NodeEntry): boolean {
+function concernsNode(changes: Changes, owner: NodeEntry, hold: string | undefined): boolean {
   const path = nodePath(owner.node);
-  return changes.has(path) && bootOf(changes.get(path)?.text) !== owner.boot;
+  if (!changes.has(path)) return false;
+  const held = changes.get(path);
+  return bootOf(held?.text) !== owner.boot || held?.hold !== hold;
 }
 
 /** Which boot a node entry names; undefined when there is none or it does not parse. */

@@ -1,4 +1,4 @@
-import { type Clock, StackError, withDeadline } from "@smartstack/core";
+import { type Clock, withDeadline } from "@smartstack/core";
 import { noop } from "cockatiel";
 import {
   Etcd3,
@@ -6,6 +6,7 @@ import {
   type IDuplexStream,
   type ILeaseKeepAliveRequest,
   type ILeaseKeepAliveResponse,
+  type IOptions,
   type IRangeRequest,
   type IRangeResponse,
   type ITxnRequest,
@@ -14,7 +15,9 @@ import {
   type IWatchResponse,
 } from "etcd3";
 import { CALL_MS_MAX } from "../driver.ts";
-import { sessionLost, unreachable } from "../session.ts";
+import type { Access } from "./access.ts";
+import { etcdError } from "./errors.ts";
+import { type Login, login } from "./login.ts";
 
 /** A connection to one etcd server, on which every call ends in time. It never reconnects: on any doubt, make a new one. */
 export interface EtcdClient {
@@ -39,28 +42,26 @@ const GRPC_OPTIONS = {
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 1_000,
   "grpc.use_local_subchannel_pool": 1,
-  "grpc.max_receive_message_length": 64 * 1024 * 1024,
+  // Several documents of the size that etcd takes at most (1.5 MiB); lists that are larger come in smaller pages.
+  "grpc.max_receive_message_length": 32 * 1024 * 1024,
 };
 
 /** Does not connect yet. `host` is `host:port`. */
-export function etcdClient(host: string, clock: Clock): EtcdClient {
-  // etcd3's own policies retry three times, and open a circuit for 5 s: keepAlive is the one place that retries.
-  const client = new Etcd3({
-    hosts: [host],
-    grpcOptions: GRPC_OPTIONS,
-    faultHandling: { host: () => noop, global: noop },
-  });
+export function etcdClient(host: string, access: Access, clock: Clock): EtcdClient {
+  const { client, session } = library(host, access, () => new Date(clock.now() + CALL_MS_MAX));
   const call = async <T>(
     what: string,
     work: (options: { deadline: Date }) => Promise<T>,
     ms = CALL_MS_MAX,
   ): Promise<T> => {
+    // The library's deadline is not enough: it does not run while a connection is being made.
+    const begun = (): Promise<T> => work({ deadline: new Date(clock.now() + ms) });
+    const name = `etcd ${host} ${what}`;
     try {
-      // The library's deadline is not enough: it does not run while a connection is being made.
-      const options = { deadline: new Date(clock.now() + ms) };
-      return await withDeadline(work(options), { clock, ms, what: `etcd ${host} ${what}`, side: "registry" });
+      const running = session === undefined ? begun() : session.run(begun);
+      return await withDeadline(running, { clock, ms, what: name, side: "registry" });
     } catch (error) {
-      throw asStackError(`etcd ${host} ${what}`, error);
+      throw etcdError(name, error, access.login?.username);
     }
   };
   return {
@@ -86,8 +87,37 @@ export function etcdClient(host: string, clock: Clock): EtcdClient {
   };
 }
 
-function asStackError(what: string, error: unknown): StackError {
-  if (error instanceof EtcdLeaseInvalidError) return sessionLost("the lease is gone", error);
-  if (error instanceof StackError && error.code !== "DEADLINE") return error;
-  return unreachable(what, error);
+interface Library {
+  readonly client: Etcd3;
+  /** Absent where nobody logs in. */
+  readonly session?: Login;
+}
+
+function library(host: string, { tls, login: user }: Access, deadline: () => Date): Library {
+  const session =
+    user === undefined
+      ? undefined
+      : login(async () => {
+          const answer = await client.auth.authenticate(
+            { name: user.username, password: user.password },
+            { deadline: deadline() },
+          );
+          return answer.token;
+        });
+  // The type wants an authority; without one the library takes those that Node knows, as it should.
+  const credentials = { rootCertificate: tls?.ca, privateKey: tls?.key, certChain: tls?.cert } as NonNullable<
+    IOptions["credentials"]
+  >;
+  const client = new Etcd3({
+    hosts: [tls === undefined ? host : `https://${host}`],
+    ...(tls === undefined ? {} : { credentials }),
+    grpcOptions: {
+      ...GRPC_OPTIONS,
+      ...(tls?.serverName === undefined ? {} : { "grpc.ssl_target_name_override": tls.serverName }),
+      ...(session === undefined ? {} : { interceptors: [session.interceptor] }),
+    },
+    // etcd3's own policies retry three times, and open a circuit for 5 s: keepAlive is the one place that retries.
+    faultHandling: { host: () => noop, global: noop },
+  });
+  return session === undefined ? { client } : { client, session };
 }

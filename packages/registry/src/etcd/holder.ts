@@ -21,10 +21,14 @@ export interface EtcdHolderOptions {
 export function etcdHolder({ client, prefix, owner, lease, stop, forget }: EtcdHolderOptions): Holder {
   const nodeKey = keyOf(prefix, nodePath(owner.node));
   const value = Buffer.from(encodeNodeEntry(owner));
-  const ours: ICompare = { key: nodeKey, target: CompareTarget.Value, result: CompareResult.Equal, value };
+  // On our lease, too: one that was put there by hand would outlive us.
+  const ours: ICompare[] = [
+    { key: nodeKey, target: CompareTarget.Value, result: CompareResult.Equal, value },
+    { key: nodeKey, target: CompareTarget.Lease, result: CompareResult.Equal, lease: lease.id },
+  ];
 
   const whileOurs = async (success: IRequestOp[]): Promise<void> => {
-    const outcome = await client.txn({ compare: [ours], success, failure: [{ request_range: { key: nodeKey } }] });
+    const outcome = await client.txn({ compare: ours, success, failure: [{ request_range: { key: nodeKey } }] });
     if (outcome.succeeded) return;
     throw refused(owner, outcome.responses[0]?.response_range.kvs[0]?.value.toString());
   };

@@ -1,10 +1,11 @@
 import { StackError } from "@smartstack/core";
-import type { IKeyValue } from "etcd3";
+import type { IKeyValue, IRangeRequest, IRangeResponse } from "etcd3";
 import type { Held } from "../contents.ts";
 import type { EtcdClient } from "./client.ts";
+import { isTooLarge } from "./errors.ts";
 
-/** How many keys one page of a list holds: far below the 4 MiB of a gRPC message with documents of 16 KiB. */
-const PAGE_KEYS = 200;
+/** How many keys one page of a list holds at first. With our documents of at most 16 KiB that is far below a message's limit. */
+const PAGE_KEYS_MAX = 500;
 
 export interface Listing {
   readonly revision: string;
@@ -31,16 +32,13 @@ export function heldOf(kv: IKeyValue): Held {
 /** Everything under the prefix as it was at one revision. @throws StackError */
 export async function list(client: EtcdClient, prefix: string): Promise<Listing> {
   const entries = new Map<string, Held>();
-  const range = rangeOf(prefix);
+  const { key, range_end } = rangeOf(prefix);
   let revision: string | undefined;
-  let from = range.key;
+  let from = key;
+  let limit = PAGE_KEYS_MAX;
   for (;;) {
-    const page = await client.range({
-      key: from,
-      range_end: range.range_end,
-      limit: PAGE_KEYS,
-      revision: revision ?? 0,
-    });
+    const { page, fitting } = await pageOf(client, { key: from, range_end, revision: revision ?? 0 }, limit);
+    limit = fitting;
     revision ??= page.header.revision;
     for (const kv of page.kvs) entries.set(pathOf(prefix, kv.key), heldOf(kv));
     const last = page.kvs.at(-1);
@@ -52,5 +50,19 @@ export async function list(client: EtcdClient, prefix: string): Promise<Listing>
       });
     // The smallest key after the last one.
     from = Buffer.concat([last.key, Buffer.from([0])]);
+  }
+}
+
+/** One page, of fewer keys where so many do not fit: others may keep documents of 1.5 MiB under our prefix. */
+async function pageOf(
+  client: EtcdClient,
+  request: IRangeRequest,
+  limit: number,
+): Promise<{ readonly page: IRangeResponse; readonly fitting: number }> {
+  try {
+    return { page: await client.range({ ...request, limit }), fitting: limit };
+  } catch (error) {
+    if (limit === 1 || !isTooLarge(error)) throw error;
+    return pageOf(client, request, Math.ceil(limit / 8));
   }
 }

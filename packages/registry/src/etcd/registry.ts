@@ -5,16 +5,18 @@ import {
   type Registry,
   type Session,
   StackError,
+  withDeadline,
 } from "@smartstack/core";
 import { CompareResult, CompareTarget, type ICompare, type IRequestOp } from "etcd3";
 import { type Changes, type Held, nodePath } from "../contents.ts";
-import { type RegistryDeps, transactionsOf } from "../driver.ts";
+import { CALL_MS_MAX, type RegistryDeps, transactionsOf } from "../driver.ts";
 import type { EtcdConfig } from "../etcd.ts";
 import { link } from "../link.ts";
 import { type Copy, mirror } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
 import { assertNotTakenOver, loseOnce, openSession } from "../session.ts";
 import { takeOver, unclaimed } from "../take-over.ts";
+import { readAccess } from "./access.ts";
 import { type EtcdClient, etcdClient } from "./client.ts";
 import { etcdHolder } from "./holder.ts";
 import { keyOf, list } from "./keys.ts";
@@ -27,7 +29,16 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
   const { prefix, hosts } = config;
   const state = link(clock, "etcd", `${hosts.join(",")}${prefix}`);
   let turn = Math.floor(random() * hosts.length);
-  const connect = (): EtcdClient => etcdClient(hosts[turn++ % hosts.length] ?? "", clock);
+  const connect = async (): Promise<EtcdClient> => {
+    const host = hosts[turn++ % hosts.length] ?? "";
+    const reading = withDeadline(readAccess(config), {
+      clock,
+      ms: CALL_MS_MAX,
+      what: "reading the files of registry.tls and registry.auth",
+      side: "config",
+    });
+    return etcdClient(host, await reading, clock);
+  };
   const onRevision = (revision: string): void => state.up({ position: `revision ${revision}` });
   const copies = mirror(etcdSource({ connect, prefix, clock, onRevision }), state, rejecter(events), clock);
   const announced = new Set<string>();
@@ -58,20 +69,29 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
       client.close();
     };
     open.add(stop);
-    state.up({ ttlMs: lease.ttlMs });
     const forget = (): boolean => leases.delete(owner.node);
     const holder = etcdHolder({ client, prefix, owner, lease, stop, forget });
-    return openSession({ owner, copy, holder, written, lost, link: state, clock });
+    try {
+      const session = openSession({ owner, copy, holder, written, lost, link: state, clock });
+      state.up({ ttlMs: lease.ttlMs });
+      return session;
+    } catch (error) {
+      // The copy ended meanwhile, by close() perhaps: nothing may go on renewing.
+      stop();
+      throw error;
+    }
   };
 
   return {
     type: "etcd",
     async announce(owner, restore, signal) {
-      const client = connect();
+      let client: EtcdClient | undefined;
       try {
-        return await announceOn(client, owner, restore, await copies.join(signal));
+        const copy = await copies.join(signal);
+        client = await connect();
+        return await announceOn(client, owner, restore, copy);
       } catch (error) {
-        client.close();
+        client?.close();
         state.down(error);
         throw error;
       }

@@ -1,4 +1,4 @@
-import { type Clock, every } from "@smartstack/core";
+import { type Clock, every, isStackError } from "@smartstack/core";
 import type { IWatchResponse } from "etcd3";
 import type { Held } from "../contents.ts";
 import { PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
@@ -7,7 +7,7 @@ import type { EtcdClient } from "./client.ts";
 import { heldOf, keyOf, list, pathOf, rangeOf } from "./keys.ts";
 
 export interface EtcdSourceOptions {
-  readonly connect: () => EtcdClient;
+  readonly connect: () => Promise<EtcdClient>;
   readonly prefix: string;
   readonly clock: Clock;
   readonly onRevision: (revision: string) => void;
@@ -16,13 +16,16 @@ export interface EtcdSourceOptions {
 /** Lists at one revision, then watches from the one after. One watch for all: etcd sends the events of one revision together. */
 export function etcdSource(options: EtcdSourceOptions): Source {
   return async (sink, signal) => {
-    const client = options.connect();
+    const client = await options.connect();
     const close = (): void => client.close();
     signal.addEventListener("abort", close, { once: true });
     try {
       const listing = await list(client, options.prefix);
       if (signal.aborted) return;
       await watchFrom(client, listing, sink, signal, options);
+    } catch (error) {
+      // Whatever etcd answered: without a watch nobody is connected.
+      throw isStackError(error) && error.code === "REGISTRY_FAILED" ? watchLost("etcd cannot be read", error) : error;
     } finally {
       signal.removeEventListener("abort", close);
       client.close();

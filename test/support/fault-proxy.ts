@@ -1,0 +1,83 @@
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+
+/** A TCP proxy on loopback whose link can be cut or made to stall. */
+export interface FaultProxy {
+  /** host:port to dial instead of the server's. */
+  readonly endpoint: string;
+  /** Connections taken so far. */
+  taken(): number;
+  /** Connections open now. */
+  open(): number;
+  /** Breaks every connection, and each new one at once. */
+  cut(): void;
+  /** Carries nothing more, breaks nothing, takes new connections: as a firewall that drops packets. */
+  stall(): void;
+  /** Carries again; what was stalled goes on where it stood. */
+  heal(): void;
+  close(): Promise<void>;
+}
+
+/** Starts a proxy to `target` (host:port). */
+export async function startFaultProxy(target: string): Promise<FaultProxy> {
+  const colon = target.lastIndexOf(":");
+  const [host, port] = [target.slice(0, colon), Number(target.slice(colon + 1))];
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let state: "whole" | "cut" | "stalled" = "whole";
+  let taken = 0;
+
+  const server = createServer({ pauseOnConnect: true }, (client) => {
+    taken++;
+    if (state === "cut") {
+      client.resetAndDestroy();
+      return;
+    }
+    const upstream = connect(port, host);
+    const pair = [client, upstream] as const;
+    pairs.add(pair);
+    for (const [from, to] of [pair, [upstream, client] as const]) {
+      from.on("error", () => to.destroy());
+      from.on("close", () => {
+        to.destroy();
+        pairs.delete(pair);
+      });
+      from.pipe(to);
+    }
+    if (state === "stalled") hold(pair);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+
+  return {
+    endpoint: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    taken: () => taken,
+    open: () => pairs.size,
+    cut() {
+      state = "cut";
+      for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
+    },
+    stall() {
+      state = "stalled";
+      for (const pair of pairs) hold(pair);
+    },
+    heal() {
+      state = "whole";
+      for (const [client, upstream] of pairs) {
+        client.pipe(upstream);
+        upstream.pipe(client);
+      }
+    },
+    async close() {
+      for (const pair of pairs) for (const socket of pair) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function hold(pair: readonly [Socket, Socket]): void {
+  for (const socket of pair) {
+    socket.unpipe();
+    socket.pause();
+  }
+}
