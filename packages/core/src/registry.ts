@@ -40,7 +40,7 @@ export interface Registry {
 export interface Session {
   /**
    * What the registry holds for this node now, by `entryKey`. Kept by the driver from its own watch, so that a foreign
-   * delete or overwrite shows here.
+   * delete or overwrite shows here. It is no copy: it goes on to change.
    */
   entries(): ReadonlyMap<string, Instance>;
 

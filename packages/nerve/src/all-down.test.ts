@@ -1,5 +1,6 @@
+import { eventBus } from "@smartstack/core";
 import { describe, expect, test } from "vitest";
-import { heldUp } from "./all-down.ts";
+import { heldUp, holdings } from "./all-down.ts";
 import type { CheckSpec } from "./checks/index.ts";
 import type { HealthState } from "./health.ts";
 
@@ -16,36 +17,50 @@ const CHECK: CheckSpec = {
   damping: undefined,
 };
 
-/** `web:down@1000`: of service web, down since then; without `@` it never was up. */
+/** `down@1000`: down since then; without `@` it never was up. */
 function one(text: string, checks: readonly CheckSpec[] = [CHECK]) {
-  const [, service = "", health = "", at] = /^(\w+):(\w+)(?:@(\d+))?$/.exec(text) ?? [];
-  const fellMs = at === undefined ? undefined : Number(at);
-  return { key: text, health: health as HealthState, fellMs, offer: { service, checks } };
+  const [health = "", at] = text.split("@");
+  return {
+    key: text,
+    health: health as HealthState,
+    fellMs: at === undefined ? undefined : Number(at),
+    offer: { checks },
+  };
 }
 
-const held = (...texts: string[]): Record<string, string[]> =>
-  Object.fromEntries(
-    [...heldUp(texts.map((text) => one(text)))].map(([service, all]) => [service, all.map(({ key }) => key)]),
-  );
-
 describe("held up", () => {
-  test.each<[string, string[], Record<string, string[]>]>([
-    ["nothing while one is up", ["web:up", "web:down@9000"], {}],
-    ["the only one", ["web:down@9000"], { web: ["web:down@9000"] }],
-    ["those that fell together", ["web:down@4000", "web:down@9000"], { web: ["web:down@4000", "web:down@9000"] }],
-    ["not one that had fallen before", ["web:down@2000", "web:down@9000"], { web: ["web:down@9000"] }],
-    ["not one that never was up", ["web:down", "web:down@9000"], { web: ["web:down@9000"] }],
-    ["nothing where none ever was", ["web:down", "web:starting"], {}],
-    ["though another only starts", ["web:starting", "web:down@9000"], { web: ["web:down@9000"] }],
-    ["each service for itself", ["web:down@9000", "db:up"], { web: ["web:down@9000"] }],
-    ["nothing of nothing", [], {}],
+  test.each<[string, string[], string[]]>([
+    ["nothing while one is up", ["up", "down@9000"], []],
+    ["the only one", ["down@9000"], ["down@9000"]],
+    ["those that fell together", ["down@4000", "down@9000"], ["down@4000", "down@9000"]],
+    ["not one that had fallen before", ["down@2000", "down@9000"], ["down@9000"]],
+    ["not one that never was up", ["down", "down@9000"], ["down@9000"]],
+    ["nothing where none ever was", ["down", "starting"], []],
+    ["though another only starts", ["starting", "down@9000"], ["down@9000"]],
+    ["nothing of nothing", [], []],
   ])("%s", (_, texts, expected) => {
-    expect(held(...texts)).toEqual(expected);
+    expect(heldUp(texts.map((text) => one(text))).map(({ key }) => key)).toEqual(expected);
   });
 
   test("Docker's own checks notice one cause up to their interval apart", () => {
     const docker = (text: string) => one(text, [{ ...CHECK, type: "docker" }]);
-    expect(heldUp([docker("web:down@1000"), docker("web:down@30000")]).get("web")).toHaveLength(2);
-    expect(heldUp([docker("web:down@1000"), docker("web:down@32000")]).get("web")).toHaveLength(1);
+    expect(heldUp([docker("down@1000"), docker("down@30000")])).toHaveLength(2);
+    expect(heldUp([docker("down@1000"), docker("down@32000")])).toHaveLength(1);
   });
+});
+
+test("what is held is told when it begins and when it ends, and which keys that changes", () => {
+  const told: string[] = [];
+  const events = eventBus();
+  events.subscribe(({ name, data }) => told.push(`${name} ${JSON.stringify(data)}`));
+  const held = holdings(events);
+  expect(held.hold("web", [])).toEqual([]);
+  expect(held.hold("web", ["web/a", "web/b"])).toEqual(["web/a", "web/b"]);
+  expect(held.hold("web", ["web/b", "web/c"])).toEqual(["web/c", "web/a"]);
+  expect(held.hold("web", ["web/b", "web/c"])).toEqual([]);
+  expect([held.has("web", "web/b"), held.has("web", "web/a"), held.has("db", "web/b")]).toEqual([true, false, false]);
+  expect([...held.services()]).toEqual(["web"]);
+  expect(held.hold("web", [])).toEqual(["web/b", "web/c"]);
+  expect([...held.services()]).toEqual([]);
+  expect(told).toEqual(['service.held {"service":"web","instances":2}', 'service.released {"service":"web"}']);
 });

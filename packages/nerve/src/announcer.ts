@@ -3,11 +3,10 @@ import {
   describeError,
   type EventBus,
   type Instance,
+  type InstanceRecord,
   isStackError,
   keepAlive,
   lossOf,
-  type Mailbox,
-  mailbox,
   type NodeEntry,
   type Random,
   type Readiness,
@@ -17,11 +16,14 @@ import {
   type Transition,
   withDeadline,
 } from "@smartstack/core";
+import { type Changes, changes, type Scope } from "./changes.ts";
 import { type Desired, plan } from "./plan.ts";
 import { type RegistryWriter, registryWriter, type WriterDeps } from "./registry-writer.ts";
 
 /** Leaving takes no longer than this, whatever the registry does; of it, a write under way may take a sixth. */
 const STOP_MS = 3_000;
+
+const NO_ENTRIES: ReadonlyMap<string, Instance> = new Map();
 
 export interface AnnouncerDeps extends WriterDeps {
   readonly registry: Registry;
@@ -29,15 +31,15 @@ export interface AnnouncerDeps extends WriterDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: EventBus;
-  /** What shall lie in the registry now; read again before every round of writes. */
-  readonly desired: () => Desired;
+  /** What shall lie in the registry now, as far as `scope` goes; read again before every round of writes. */
+  readonly desired: (scope: Scope) => Desired;
   /** Called once, with what an earlier run of this node left behind, before anything is written. */
   readonly adopt: (entries: ReadonlyMap<string, Instance>) => void;
 }
 
 export interface Announcer {
-  /** The desired state may have changed. */
-  wake(): void;
+  /** What is desired may have changed: what lies at these keys, or anything. */
+  readonly changed: Pick<Changes, "mark" | "markAll">;
   /** What the registry holds for this node; empty while there is no session. */
   entries(): ReadonlyMap<string, Instance>;
   readiness(): Readiness;
@@ -49,7 +51,7 @@ export interface Announcer {
 export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   const { registry, owner, clock, random, events } = deps;
   const stopping = new AbortController();
-  const changed = mailbox<true>();
+  const changed = changes();
   const writer = registryWriter(deps);
   const report = reporter(registry.type, owner.node, events);
   const options = { clock, random, onTransition: report.transition };
@@ -58,7 +60,7 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
 
   const hold = async (signal: AbortSignal, holding: () => void): Promise<void> => {
     // What an earlier run left behind may say more than we know yet, such as "draining": the first time it is left as it is.
-    const restore = adopted ? [...deps.desired().records.values()] : [];
+    const restore = adopted ? allRecords(deps.desired("all")) : [];
     const held = await registry.announce(owner, restore, signal);
     session = held;
     if (adopted) writer.restored(restore, held);
@@ -67,7 +69,7 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
       writer.adopted(held.entries());
     }
     adopted = true;
-    held.onForeignChange(() => changed.put(true));
+    held.onForeignChange(changed.markAll);
     const live = AbortSignal.any([signal, held.lost]);
     const loop = (inner: AbortSignal, written: () => void) => {
       const healthy = (): void => {
@@ -85,8 +87,8 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   const ended = keepAlive(hold, { ...options, signal: stopping.signal }).catch((error: unknown) => report.end(error));
 
   return {
-    wake: () => changed.put(true),
-    entries: () => session?.entries() ?? new Map(),
+    changed,
+    entries: () => session?.entries() ?? NO_ENTRIES,
     readiness: report.readiness,
     async stop(mode, drops) {
       stopping.abort();
@@ -101,20 +103,29 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   };
 }
 
-/** Level-triggered: whatever woke it, it compares everything and writes the difference. Ends when `signal` aborts. */
+/**
+ * Level-triggered: what was marked is compared, whatever happened to it, and the difference written. Everything is
+ * compared at first, so also after a write that failed. Ends when `signal` aborts.
+ */
 async function follow(
   session: Session,
   writer: RegistryWriter,
-  desired: () => Desired,
-  changed: Mailbox<true>,
+  desired: (scope: Scope) => Desired,
+  changed: Changes,
   signal: AbortSignal,
   healthy: () => void,
 ): Promise<void> {
-  while (!signal.aborted) {
-    await writer.apply(session, plan(desired(), session.entries()));
+  changed.markAll();
+  for (;;) {
+    const scope = await changed.take(signal);
+    if (scope === undefined) return;
+    await writer.apply(session, plan(desired(scope), session.entries()));
     healthy();
-    await changed.take(signal);
   }
+}
+
+function allRecords(desired: Desired): InstanceRecord[] {
+  return [...desired.keys].flatMap((key) => desired.record(key) ?? []);
 }
 
 async function leave(
@@ -132,7 +143,8 @@ async function leave(
   if (session === undefined) return;
   try {
     const keeps = (key: string): boolean => mode === "withdraw" || !drops(key);
-    const { drop } = plan({ records: new Map(), keeps }, session.entries());
+    const entries = session.entries();
+    const { drop } = plan({ keys: new Set(entries.keys()), record: () => undefined, keeps }, entries);
     if (!session.lost.aborted) await writer.apply(session, { put: [], drop }, "nerve is stopping");
   } finally {
     await session.close(mode);

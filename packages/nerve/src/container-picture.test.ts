@@ -53,6 +53,16 @@ test("an answer that comes after the container was removed does not bring it bac
   await event("destroy");
   await asked[0]?.answer(RUNNING);
   expect(picture.all().size).toBe(0);
+  expect(asked).toHaveLength(1);
+});
+
+test("the network of a container that has not started yet is no reason to look at it", async () => {
+  await event("connect");
+  expect(asked).toHaveLength(0);
+  await event("start");
+  await asked[0]?.answer(RUNNING);
+  await event("connect");
+  expect(asked).toHaveLength(2);
 });
 
 test("a container that outlived its stop signal and cannot be inspected is not asked for again and again", async () => {

@@ -26,7 +26,7 @@ export interface Lens {
 }
 
 /** The picture of the engine's containers, drawn from events, inspects and lists. */
-export interface ContainerPicture extends Pick<ContainerTable, "all" | "find"> {
+export interface ContainerPicture extends Pick<ContainerTable, "all" | "find" | "usersOf"> {
   event(event: ContainerEvent, lens: Lens): void;
   /** `whole`: inspect every container that runs; else only those that the list shows differently. */
   list(found: readonly ContainerSummary[], beganMs: number, whole: boolean, lens: Lens): void;
@@ -54,14 +54,21 @@ export function containerPicture(deps: PictureDeps): ContainerPicture {
 
   return {
     all: () => table.all(),
-    find: (shortId) => table.find(shortId),
+    find: table.find,
+    usersOf: table.usersOf,
     event(event, through) {
       lens = through;
       const { container, action, labels } = event;
       if (labels !== undefined && !matchesLabels(labels, lens.labels)) return;
-      if (action === "destroy") return table.remove(container);
+      if (action === "destroy") {
+        queue.cancel(container);
+        return table.remove(container);
+      }
+      const known = table.all().has(container);
+      // Networks come before the start, and tell of containers that the label filters leave out.
+      if (!known && (action === "connect" || action === "disconnect")) return;
       // A signal is told by its event only: who is not known yet must not be taken for one that stays.
-      if (table.all().has(container) || action === "start" || action === "kill") table.event(event);
+      if (known || action === "start" || action === "kill") table.event(event);
       queue.request(container);
     },
     list(found, beganMs, whole, through) {

@@ -2,11 +2,11 @@ import type { ContainerStatus, InstanceState, RegistrationStatus } from "@smarts
 import { formatAddress } from "./addresses.ts";
 import { checkText } from "./checks/index.ts";
 import { type Judged, nameOf } from "./docker-source.ts";
-import type { EntryFacts } from "./entries.ts";
-import type { Registration } from "./registrations.ts";
+import type { Registration, Registrations } from "./registrations.ts";
 
 export interface StatusContext {
-  readonly facts: EntryFacts;
+  readonly announced: (key: string) => boolean;
+  readonly registrationsOf: Registrations["of"];
   /** By entryKey: announced on though their checks fail. */
   readonly held: ReadonlySet<string>;
   readonly state: (key: string) => InstanceState;
@@ -17,7 +17,7 @@ export function allStatus(
   judged: ReadonlyMap<string, Judged> | undefined,
   context: StatusContext,
 ): readonly ContainerStatus[] {
-  const configured = [...context.facts.registrations.values()].filter(({ container }) => container === undefined);
+  const configured = context.registrationsOf(undefined);
   return [
     ...[...(judged?.values() ?? [])].map((one) => containerStatus(one, context)),
     ...configured.map((one) => configStatus(one, context)),
@@ -27,9 +27,6 @@ export function allStatus(
 /** A container for `status` and `explain`: what it is registered as, and why not as more. Pure. */
 function containerStatus(judged: Judged, context: StatusContext): ContainerStatus {
   const { tracked, out, verdict } = judged;
-  const mine = [...context.facts.registrations.values()].filter(
-    (registration) => registration.container === tracked.id,
-  );
   const refusals = [
     // What does not run has neither address nor ports: what follows from that is no news.
     ...(out === undefined ? verdict.refusals : [out]),
@@ -43,7 +40,7 @@ function containerStatus(judged: Judged, context: StatusContext): ContainerStatu
     name: nameOf(tracked),
     ...(tracked.facts?.image ? { image: tracked.facts.image } : {}),
     running: tracked.facts?.running ?? false,
-    registrations: mine.map((registration) => registrationStatus(registration, context)),
+    registrations: context.registrationsOf(tracked.id).map((registration) => registrationStatus(registration, context)),
     refusals,
     warnings: [...verdict.warnings, ...odd, ...stale],
   };
@@ -64,7 +61,7 @@ function configStatus(registration: Registration, context: StatusContext): Conta
 function registrationStatus(registration: Registration, context: StatusContext): RegistrationStatus {
   const { offer, key, health, reason, sinceMs } = registration;
   const output = lastOutput(registration);
-  const announced = context.facts.entries.has(key);
+  const announced = context.announced(key);
   const waits = health === "up" && !announced ? "; waits for the registry" : "";
   const held = context.held.has(key) ? "; stays announced, as every instance of its service here fails" : "";
   return {

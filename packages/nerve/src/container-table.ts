@@ -1,5 +1,6 @@
 import type { Clock } from "@smartstack/core";
 import type { ContainerFacts } from "./containers.ts";
+import { keyGroups } from "./key-groups.ts";
 import {
   afterEvent,
   afterInspect,
@@ -31,6 +32,8 @@ export interface ContainerTable {
   all(): ReadonlyMap<string, Tracked>;
   /** By the first 12 digits of its id, as documents name it. */
   find(shortId: string): Tracked | undefined;
+  /** Those that use this one's network, by their last inspect. */
+  usersOf(id: string): Iterable<string>;
   /** It exists; nothing more is known. */
   add(id: string): void;
   event(event: ContainerEvent): void;
@@ -44,7 +47,15 @@ export interface ContainerTable {
 export function containerTable(clock: Clock, onChange: (id: string) => void): ContainerTable {
   const table = new Map<string, Tracked>();
   const ids = new Map<string, string>();
+  const users = keyGroups<string>();
+  const forgetHost = (id: string): void => {
+    const host = hostIdOf(table.get(id));
+    if (host !== undefined) users.remove(host, id);
+  };
   const store = (tracked: Tracked): void => {
+    forgetHost(tracked.id);
+    const host = hostIdOf(tracked);
+    if (host !== undefined) users.add(host, tracked.id);
     table.set(tracked.id, tracked);
     ids.set(shortId(tracked.id), tracked.id);
   };
@@ -63,6 +74,7 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
   };
   return {
     all: () => table,
+    usersOf: users.of,
     find: (short) => table.get(ids.get(short) ?? ""),
     add(id) {
       if (!table.has(id)) store(fresh(id));
@@ -93,6 +105,7 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
     },
     problem: (id, problem) => change(id, (now) => ({ ...now, problem })),
     remove(id) {
+      forgetHost(id);
       ids.delete(shortId(id));
       if (table.delete(id)) onChange(id);
     },
@@ -101,6 +114,15 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
 
 function isInspected(facts: ContainerFacts | undefined): boolean {
   return facts?.stopSignal !== undefined;
+}
+
+/** `network_mode: container:<id>`: the container whose network it uses. */
+export function hostId({ networkMode }: Pick<ContainerFacts, "networkMode">): string | undefined {
+  return networkMode.startsWith("container:") ? networkMode.slice("container:".length) : undefined;
+}
+
+function hostIdOf(tracked: Tracked | undefined): string | undefined {
+  return tracked?.facts && hostId(tracked.facts);
 }
 
 function shortId(id: string): string {

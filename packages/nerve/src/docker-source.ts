@@ -8,8 +8,8 @@ import { dockerApi, type EngineInfo } from "./docker-api.ts";
 import type { DockerConfig } from "./docker-config.ts";
 import { type LocalNetwork, localNetwork, remoteHost, sourceAddressTo } from "./local-network.ts";
 import { containerOffers, type HostPolicy, type OffersVerdict } from "./offers.ts";
-import { dependants, placeOf } from "./place.ts";
-import type { Reach } from "./reach.ts";
+import { dependants, type NoPlace, type Place, placeOf } from "./place.ts";
+import { type Reach, reachReader } from "./reach.ts";
 import type { Registrations } from "./registrations.ts";
 import { type ContainerWatch, watchContainers } from "./watch-containers.ts";
 
@@ -26,8 +26,10 @@ export interface DockerSourceDeps {
   readonly registrations: Registrations;
   /** Undefined: the node's name is configured, and the engine was not asked who it is. */
   readonly onEngine: (info: EngineInfo | undefined) => void;
-  /** The picture changed in a way that matters for what is kept in the registry. */
-  readonly onChange: () => void;
+  /** What is known of a container has changed, in a way that matters for what is kept in the registry. */
+  readonly onChange: (id: string) => void;
+  /** A list was read whole. */
+  readonly onListed: () => void;
 }
 
 /** One container and what follows from it. */
@@ -61,16 +63,16 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
   let own: ContainerFacts | undefined;
   let sourceAddress: string | undefined;
 
-  const hostPolicy = (): HostPolicy => ({
+  const reach = reachReader(() => reachOf(own, deps.docker.host, local));
+  const hostPolicy = (place: Place | NoPlace): HostPolicy => ({
     shared: deps.shared,
     advertise: docker.advertise,
     sourceAddress,
-    reach: reachOf(own, deps.docker.host, local),
+    reach: reach.at("refused" in place ? [] : place.networks),
   });
   const apply = (id: string): void => {
     applyOne(id);
-    for (const other of dependants(id, watch.containers())) applyOne(other);
-    deps.onChange();
+    for (const other of dependants(id, watch.usersOf)) applyOne(other);
   };
   const applyOne = (id: string): void => {
     const tracked = watch.containers().get(id);
@@ -85,7 +87,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
       const verdict =
         facts === undefined || place === undefined
           ? NOTHING
-          : containerOffers(facts, place, docker, deps.nerve().check, hostPolicy());
+          : containerOffers(facts, place, docker, deps.nerve().check, hostPolicy(place));
       judged.set(id, { tracked, out, verdict });
       // Labels of a container that does not run are no news yet.
       if (out === undefined && verdict.pending === undefined)
@@ -93,10 +95,10 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
       registrations.sync(id, out === undefined ? verdict.offers : []);
       registrations.kick(id);
     }
+    deps.onChange(id);
   };
   const applyAll = (): void => {
     for (const id of [...watch.containers().keys()]) applyOne(id);
-    deps.onChange();
   };
   const refreshRoute = async (): Promise<void> => {
     if (!deps.shared || docker.advertise !== undefined) return;
@@ -120,13 +122,15 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
       reachOf(container, deps.docker.host, local);
       const moved = !isDeepStrictEqual(own?.networks, container?.networks);
       own = container;
+      if (moved) reach.forget();
       deps.onEngine(info);
       if (moved) applyAll();
     },
     onChange: apply,
     onListed: () => {
       void refreshRoute();
-      deps.onChange();
+      reach.forget();
+      deps.onListed();
     },
   });
 

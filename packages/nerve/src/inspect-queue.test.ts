@@ -52,3 +52,13 @@ test("a failure is told, and holds nobody up", async () => {
   queue.request("good");
   await until(() => done.length === 1 && failed.length === 1, { what: "both" });
 });
+
+test("what is taken back is not asked for", async () => {
+  const { begun, queue, release } = gated();
+  queue.request("a");
+  queue.request("a");
+  queue.cancel("a");
+  release();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(begun).toEqual(["a"]);
+});

@@ -4,6 +4,8 @@ const CONCURRENT_MAX = 4;
 export interface InspectQueue {
   /** Asks for an inspect that begins after now. */
   request(id: string): void;
+  /** Takes a request back that still waits. */
+  cancel(id: string): void;
   /** Forgets what waits; what runs ends by itself and is not reported. */
   clear(): void;
 }
@@ -43,6 +45,7 @@ export function inspectQueue(
       waiting.add(id);
       pump();
     },
+    cancel: (id) => void waiting.delete(id),
     clear() {
       waiting = new Set();
     },

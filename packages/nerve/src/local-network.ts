@@ -76,7 +76,9 @@ function systemCode(error: unknown): string {
 
 function subnetsOf(cidr: string | null): Subnet[] {
   const [address, prefix] = cidr?.split("/") ?? [];
-  return address === undefined || prefix === undefined ? [] : [{ address, prefix: Number(prefix) }];
+  // Every container's interface has a link-local one, and none of them leads to a container.
+  if (address === undefined || prefix === undefined || address.startsWith("fe80:")) return [];
+  return [{ address, prefix: Number(prefix) }];
 }
 
 /** Where an engine is that is on another machine; undefined for one on this. Pure. */

@@ -39,12 +39,12 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
   let { docker, nerve } = options;
   let running = false;
   let source: DockerSource | undefined;
-  const states = instanceStates(deps.clock, () => voice.wake());
+  const states = instanceStates(deps.clock, (key) => voice.changed([key]));
   const table = registrations({
     ...deps,
     announced: (key) => voice.entries().has(key),
     engineHealth: (id) => source?.judged().get(id)?.tracked.facts?.health,
-    onChange: () => voice.wake(),
+    onChange: (key) => voice.changed([key]),
   });
   const voice = nodeVoice({ ...deps, table, states, source: () => source, config: () => nerve });
 
@@ -76,9 +76,11 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
       onEngine: (info) => {
         if (info !== undefined) announceAs(engineNode(info.id));
       },
-      onChange: () => {
-        states.retain((key) => mayComeBack(key, voice.facts()));
-        voice.wake();
+      onChange: voice.containerChanged,
+      onListed() {
+        const facts = voice.facts();
+        states.retain((key) => mayComeBack(key, facts));
+        voice.allChanged();
       },
     });
 
@@ -89,7 +91,16 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
       openSource();
     },
     node: () => voice.node(),
-    containers: () => allStatus(source?.judged(), { facts: voice.facts(), held: voice.held(), state: states.peek }),
+    containers() {
+      const entries = voice.entries();
+      const announced = (key: string): boolean => entries.has(key);
+      return allStatus(source?.judged(), {
+        announced,
+        registrationsOf: table.of,
+        held: voice.held(),
+        state: states.peek,
+      });
+    },
     readiness: () => [...(source === undefined ? [] : [source.readiness()]), voice.readiness()],
     setState(service, id, state, forMs) {
       const key = entryKey(service, id);
@@ -105,7 +116,7 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
       if (node !== undefined) table.sync(undefined, configOffers(nerve, node));
       if (docker !== false && before !== false && sameEngine(docker, before)) source?.reapply(docker);
       else openSource();
-      voice.wake();
+      voice.allChanged();
     },
     async stop(mode) {
       running = false;

@@ -1,12 +1,14 @@
 import { hostname } from "node:os";
 import type { Clock, EventBus, Instance, Random, Readiness, Registry } from "@smartstack/core";
-import { heldUp } from "./all-down.ts";
+import { heldUp, holdings } from "./all-down.ts";
 import { type Announcer, startAnnouncer } from "./announcer.ts";
+import type { Scope } from "./changes.ts";
 import type { NerveConfig } from "./config.ts";
 import type { DockerSource } from "./docker-source.ts";
 import { type EntryFacts, keepsEntry, withdrawalReason } from "./entries.ts";
+import { keyGroups } from "./key-groups.ts";
 import { bootNonce } from "./node-name.ts";
-import { type Desired, recordsByKey } from "./plan.ts";
+import { type Desired, entryPlace } from "./plan.ts";
 import { type Registration, type Registrations, recordOf } from "./registrations.ts";
 import type { InstanceStates } from "./states.ts";
 
@@ -28,7 +30,11 @@ export interface NodeVoice {
   /** Why it cannot begin yet. */
   wait(reason: string): void;
   node(): string | undefined;
-  wake(): void;
+  /** What is desired at these keys may have changed. */
+  changed(keys: readonly string[]): void;
+  /** What is known of a container, by its full id, has changed. */
+  containerChanged(id: string): void;
+  allChanged(): void;
   entries(): ReadonlyMap<string, Instance>;
   facts(): EntryFacts;
   /** Announced on though its checks fail. */
@@ -37,6 +43,8 @@ export interface NodeVoice {
   stop: Announcer["stop"];
 }
 
+const NO_ENTRIES: ReadonlyMap<string, Instance> = new Map();
+
 export function nodeVoice(deps: VoiceDeps): NodeVoice {
   const { table, states, clock } = deps;
   const boot = bootNonce(deps.random);
@@ -44,21 +52,45 @@ export function nodeVoice(deps: VoiceDeps): NodeVoice {
   let announcer: Announcer | undefined;
   let waiting = "waits for Docker to tell the node's name";
 
-  const entries = (): ReadonlyMap<string, Instance> => announcer?.entries() ?? new Map();
+  const entries = (): ReadonlyMap<string, Instance> => announcer?.entries() ?? NO_ENTRIES;
   const facts = (): EntryFacts => ({ entries: entries(), registrations: table.all(), source: deps.source() });
-  const held = (): ReadonlyMap<string, readonly Registration[]> =>
-    deps.config().on_all_down === "keep" ? heldUp([...table.all().values()]) : new Map();
-  const tell = heldTeller(deps.events);
-  const desired = (owner: string): Desired => {
+  const heldOf = (service: string): readonly Registration[] =>
+    deps.config().on_all_down === "keep" ? heldUp(table.ofService(service)) : [];
+  const held = holdings(deps.events);
+  /** Left alone until more is known of their containers, by the first 12 digits of those. */
+  const undecided = keyGroups<string>();
+
+  const keysIn = (scope: Scope): ReadonlySet<string> => {
+    const keys = new Set(scope === "all" ? [...table.all().keys(), ...entries().keys()] : scope);
+    const services =
+      scope === "all" ? [...table.services(), ...held.services()] : [...keys].map((key) => entryPlace(key).service);
+    for (const service of new Set(services)) {
+      const now = heldOf(service).map(({ key }) => key);
+      for (const key of held.hold(service, now)) keys.add(key);
+    }
+    return keys;
+  };
+  const keeps = (key: string, now: EntryFacts): boolean => {
+    const kept = keepsEntry(key, now);
+    const container = now.entries.get(key)?.container;
+    if (kept && container !== undefined) undecided.add(container, key);
+    return kept;
+  };
+  const desired = (owner: string, scope: Scope): Desired => {
     const known = { name: deps.config().instance_id ?? owner, node: owner, boot };
-    const up = [...table.all().values()].filter((registration) => registration.health === "up");
-    const kept = held();
-    tell(kept);
-    const records = [...up, ...[...kept.values()].flat()].map(({ key, offer }) =>
-      recordOf(offer, { ...known, ...states.of(key) }),
-    );
     const now = facts();
-    return { records: recordsByKey(records), keeps: (key) => keepsEntry(key, now) };
+    if (scope === "all") undecided.clear();
+    return {
+      keys: keysIn(scope),
+      record(key) {
+        const registration = table.all().get(key);
+        if (registration === undefined) return undefined;
+        const { health, offer } = registration;
+        if (health !== "up" && !held.has(offer.service, key)) return undefined;
+        return recordOf(offer, { ...known, ...states.of(key) });
+      },
+      keeps: (key) => keeps(key, now),
+    };
   };
   return {
     begin(name) {
@@ -69,7 +101,7 @@ export function nodeVoice(deps: VoiceDeps): NodeVoice {
         clock,
         random: deps.random,
         events: deps.events,
-        desired: () => desired(name),
+        desired: (scope) => desired(name, scope),
         withdrawalReason: (key) => withdrawalReason(key, facts()),
         onDropped: states.withdrawn,
         adopt: states.adopt,
@@ -79,22 +111,13 @@ export function nodeVoice(deps: VoiceDeps): NodeVoice {
       waiting = reason;
     },
     node: () => node,
-    wake: () => announcer?.wake(),
+    changed: (keys) => announcer?.changed.mark(keys),
+    containerChanged: (id) => announcer?.changed.mark(undecided.of(id.slice(0, 12))),
+    allChanged: () => announcer?.changed.markAll(),
     entries,
     facts,
-    held: () => new Set([...held().values()].flat().map(({ key }) => key)),
+    held: () => new Set([...table.services()].flatMap((service) => heldOf(service).map(({ key }) => key))),
     readiness: () => announcer?.readiness() ?? { part: "announce", ready: false, reason: waiting },
     stop: async (mode, drops) => announcer?.stop(mode, drops),
-  };
-}
-
-/** One event for each service that begins to be held, and one when that ends. */
-function heldTeller(events: EventBus): (held: ReadonlyMap<string, readonly Registration[]>) => void {
-  let before: ReadonlySet<string> = new Set();
-  return (held) => {
-    for (const [service, instances] of held)
-      if (!before.has(service)) events.publish("service.held", { service, instances: instances.length });
-    for (const service of before) if (!held.has(service)) events.publish("service.released", { service });
-    before = new Set(held.keys());
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Tracked } from "./container-table.ts";
+import { hostId, type Tracked } from "./container-table.ts";
 import { containerFacts } from "./containers.ts";
 import { dependants, placeOf } from "./place.ts";
 
@@ -92,8 +92,10 @@ test("what a change of one concerns: all that use its network, in a circle too",
     other: {},
     unknown: { known: false },
   });
-  expect(dependants("base", all)).toEqual(["one", "two", "three"]);
-  expect(dependants("other", all)).toEqual([]);
+  const usersIn = (tracked: ReadonlyMap<string, Tracked>) => (id: string) =>
+    [...tracked].filter(([, { facts: its }]) => its !== undefined && hostId(its) === id).map(([user]) => user);
+  expect(dependants("base", usersIn(all))).toEqual(["one", "two", "three"]);
+  expect(dependants("other", usersIn(all))).toEqual([]);
   const circle = world({ a: { mode: "container:b" }, b: { mode: "container:a" } });
-  expect(dependants("a", circle)).toEqual(["b"]);
+  expect(dependants("a", usersIn(circle))).toEqual(["b"]);
 });

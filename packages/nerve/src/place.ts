@@ -1,4 +1,4 @@
-import { type Tracked, whyOut } from "./container-table.ts";
+import { hostId, type Tracked, whyOut } from "./container-table.ts";
 import type { ContainerFacts } from "./containers.ts";
 
 /** What decides where a container's ports are reached. */
@@ -42,16 +42,10 @@ export function placeOf(facts: ContainerFacts, find: (id: string) => Tracked | u
 }
 
 /** The containers whose place depends on that one's, however indirectly. Pure. */
-export function dependants(id: string, all: ReadonlyMap<string, Tracked>): readonly string[] {
+export function dependants(id: string, usersOf: (id: string) => Iterable<string>): readonly string[] {
   const found = new Set<string>([id]);
   // A set that grows while it is walked: what depends on what was found is found too.
-  for (const at of found) {
-    for (const [other, { facts }] of all) if (facts !== undefined && hostId(facts) === at) found.add(other);
-  }
+  for (const at of found) for (const user of usersOf(at)) found.add(user);
   found.delete(id);
   return [...found];
-}
-
-function hostId({ networkMode }: ContainerFacts): string | undefined {
-  return networkMode.startsWith("container:") ? networkMode.slice("container:".length) : undefined;
 }

@@ -1,9 +1,14 @@
-import type { Instance, InstanceRecord } from "@smartstack/core";
+import { entryKey, type Instance, type InstanceRecord } from "@smartstack/core";
 import { expect, test } from "vitest";
-import { plan, recordsByKey } from "./plan.ts";
+import { type Desired, plan } from "./plan.ts";
 
 function record(id: string, port: number): InstanceRecord {
   return { service: "web", id, instance: { host: "10.0.0.1", port } };
+}
+
+function desired(records: readonly InstanceRecord[], keeps: (key: string) => boolean): Desired {
+  const byKey = new Map(records.map((one) => [entryKey(one.service, one.id), one]));
+  return { keys: new Set([...byKey.keys(), ...entries.keys()]), record: (key) => byKey.get(key), keeps };
 }
 
 const entries = new Map<string, Instance>([
@@ -14,15 +19,25 @@ const entries = new Map<string, Instance>([
 ]);
 
 test("writes the difference and nothing else", () => {
-  const records = recordsByKey([record("same", 1), record("moved", 22), record("fresh", 5)]);
-  const work = plan({ records, keeps: (key) => key === "web/undecided" }, entries);
+  const records = [record("same", 1), record("moved", 22), record("fresh", 5)];
+  const work = plan(
+    desired(records, (key) => key === "web/undecided"),
+    entries,
+  );
   expect(work.put.map(({ id }) => id)).toEqual(["moved", "fresh"]);
   expect(work.drop).toEqual([{ service: "web", id: "gone" }]);
 });
 
 test("what is as desired costs nothing", () => {
-  expect(plan({ records: recordsByKey([record("same", 1)]), keeps: () => true }, entries)).toEqual({
-    put: [],
-    drop: [],
-  });
+  const work = plan(
+    desired([record("same", 1)], () => true),
+    entries,
+  );
+  expect(work).toEqual({ put: [], drop: [] });
+});
+
+test("looks nowhere else than it is told to", () => {
+  const all = desired([record("moved", 22), record("fresh", 5)], () => false);
+  const work = plan({ ...all, keys: new Set(["web/moved", "web/gone", "web/nowhere"]) }, entries);
+  expect(work).toEqual({ put: [record("moved", 22)], drop: [{ service: "web", id: "gone" }] });
 });

@@ -1,4 +1,4 @@
-import { entryKey, type Instance, type InstanceRecord, sameInstance } from "@smartstack/core";
+import { type Instance, type InstanceRecord, sameInstance } from "@smartstack/core";
 
 export interface Plan {
   readonly put: readonly InstanceRecord[];
@@ -6,29 +6,30 @@ export interface Plan {
 }
 
 export interface Desired {
-  /** What shall lie in the registry, by entryKey. */
-  readonly records: ReadonlyMap<string, InstanceRecord>;
-  /** May this entry, which is not among the records, stay as it is? True while nothing is known against it. */
+  /** Where to look, by entryKey. */
+  readonly keys: ReadonlySet<string>;
+  /** What shall lie there. */
+  record(key: string): InstanceRecord | undefined;
+  /** May this entry, for which there is no record, stay as it is? True while nothing is known against it. */
   keeps(key: string): boolean;
 }
 
 /** What to write so that the registry holds what is desired. Pure. */
 export function plan(desired: Desired, entries: ReadonlyMap<string, Instance>): Plan {
   const put: InstanceRecord[] = [];
-  for (const [key, record] of desired.records) {
+  const drop: Plan["drop"][number][] = [];
+  for (const key of desired.keys) {
+    const record = desired.record(key);
     const present = entries.get(key);
-    if (present === undefined || !sameInstance(present, record.instance)) put.push(record);
+    if (record !== undefined) {
+      if (present === undefined || !sameInstance(present, record.instance)) put.push(record);
+    } else if (present !== undefined && !desired.keeps(key)) drop.push(entryPlace(key));
   }
-  const drop = [...entries.keys()]
-    .filter((key) => !desired.records.has(key) && !desired.keeps(key))
-    .map((key) => {
-      const slash = key.indexOf("/");
-      return { service: key.slice(0, slash), id: key.slice(slash + 1) };
-    });
   return { put, drop };
 }
 
-/** By entryKey. */
-export function recordsByKey(records: readonly InstanceRecord[]): ReadonlyMap<string, InstanceRecord> {
-  return new Map(records.map((record) => [entryKey(record.service, record.id), record]));
+/** The service and id that an entryKey was made of. */
+export function entryPlace(key: string): Plan["drop"][number] {
+  const slash = key.indexOf("/");
+  return { service: key.slice(0, slash), id: key.slice(slash + 1) };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { containerHints, remoteHost, sourceAddressTo } from "./local-network.ts";
-import { type Reach, reaches, routedSubnets } from "./reach.ts";
+import { type Reach, reaches, reachReader, routedSubnets } from "./reach.ts";
 
 const TABLE = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
@@ -66,4 +66,22 @@ test.each([
 
 test("nothing of a remote engine is in reach, though the addresses are this machine's", () => {
   expect(reaches({ kind: "remote", host: "h" }, { name: "n", id: "i", ip: "172.17.0.2", ip6: undefined })).toBe(false);
+});
+
+test("what is reached is read again for a network nobody was seen on, and when it may be old", () => {
+  let reads = 0;
+  const reader = reachReader(() => {
+    reads += 1;
+    return { kind: "host", subnets: [], addresses: new Set() };
+  });
+  const on = (...ids: string[]) => ids.map((id) => ({ name: id, id, ip: undefined, ip6: undefined }));
+  for (let time = 0; time < 3; time++) reader.at(on("a"));
+  expect(reads).toBe(1);
+  reader.at(on("a", "b"));
+  reader.at([]);
+  reader.at(on("b"));
+  expect(reads).toBe(2);
+  reader.forget();
+  reader.at(on("a"));
+  expect(reads).toBe(3);
 });

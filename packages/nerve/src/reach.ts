@@ -37,6 +37,36 @@ export function reaches(reach: Reach, network: NetworkAttachment): boolean {
   return local.check(address, type);
 }
 
+/** What nerve reaches, read when it is needed. */
+export interface ReachReader {
+  /** Knows of these networks at the least. */
+  at(networks: readonly NetworkAttachment[]): Reach;
+  /** What was read may be old. */
+  forget(): void;
+}
+
+/**
+ * Every container adds an interface to its host, so reading them for each container takes longer the more there are: it
+ * is done again for a network that nobody was seen on at the last time. Whoever is on a network came after it.
+ */
+export function reachReader(read: () => Reach): ReachReader {
+  const seen = new Set<string>();
+  let last: Reach | undefined;
+  return {
+    at(networks) {
+      if (last === undefined || networks.some(({ id }) => !seen.has(id))) {
+        last = read();
+        for (const { id } of networks) seen.add(id);
+      }
+      return last;
+    },
+    forget() {
+      last = undefined;
+      seen.clear();
+    },
+  };
+}
+
 /** The container's network by its name, by its compose name without the project, or by its id (12 digits at least). */
 export function matchNetwork(place: Place, wanted: string): NetworkAttachment | undefined {
   const project = place.labels["com.docker.compose.project"];

@@ -9,6 +9,7 @@ import {
 } from "@smartstack/core";
 import type { EngineHealth } from "./containers.ts";
 import { type HealthState, together } from "./health.ts";
+import { keyGroups } from "./key-groups.ts";
 import type { Offer } from "./offers.ts";
 import { type Prober, startProber } from "./prober.ts";
 
@@ -34,12 +35,17 @@ export interface RegistrationsDeps {
   /** It lies in the registry already: nothing is urgent. */
   readonly announced: (key: string) => boolean;
   readonly engineHealth: (container: string) => EngineHealth | undefined;
-  readonly onChange: () => void;
+  /** What lies at this key may have to change. */
+  readonly onChange: (key: string) => void;
 }
 
 /** What is offered now, by entryKey, each with its checks running. */
 export interface Registrations {
   all(): ReadonlyMap<string, Registration>;
+  /** Those of a container, by its full id; of the configuration, when undefined. */
+  of(container: string | undefined): readonly Registration[];
+  ofService(service: string): readonly Registration[];
+  services(): Iterable<string>;
   /** Makes `offers` all that this owner offers: a container's full id, or undefined for the configuration. Checks that did not change go on. */
   sync(container: string | undefined, offers: readonly Offer[]): void;
   /** Docker has said something new about the container. */
@@ -49,6 +55,9 @@ export interface Registrations {
 
 export function registrations(deps: RegistrationsDeps): Registrations {
   const table = new Map<string, Registration>();
+  const byContainer = keyGroups<string | undefined>();
+  const byService = keyGroups<string>();
+  const those = (keys: ReadonlySet<string>): Registration[] => [...keys].flatMap((key) => table.get(key) ?? []);
 
   const judge = (key: string): void => {
     const now = table.get(key);
@@ -70,7 +79,7 @@ export function registrations(deps: RegistrationsDeps): Registrations {
       const { service, id } = now.offer;
       deps.events.publish("check.changed", { service, id, up: verdict.state === "up", reason: verdict.reason });
     }
-    deps.onChange();
+    deps.onChange(key);
   };
 
   const begin = (key: string, container: string | undefined, offer: Offer): void => {
@@ -94,27 +103,36 @@ export function registrations(deps: RegistrationsDeps): Registrations {
     const { state, reason } = together(probers.map((prober) => prober.health()));
     const sinceMs = deps.clock.now();
     table.set(key, { key, offer, container, probers, health: state, reason, sinceMs, fellMs: undefined });
+    byContainer.add(container, key);
+    byService.add(offer.service, key);
   };
 
   const end = (registration: Registration): void => {
     for (const prober of registration.probers) prober.stop();
     table.delete(registration.key);
+    byContainer.remove(registration.container, registration.key);
+    byService.remove(registration.offer.service, registration.key);
   };
 
   return {
     all: () => table,
+    of: (container) => those(byContainer.of(container)),
+    ofService: (service) => those(byService.of(service)),
+    services: () => byService.names(),
     sync(container, offers) {
       const wanted = new Map(offers.map((offer) => [entryKey(offer.service, offer.id), offer]));
-      for (const registration of [...table.values()]) {
-        if (registration.container === container && !wanted.has(registration.key)) end(registration);
+      for (const registration of those(byContainer.of(container))) {
+        if (wanted.has(registration.key)) continue;
+        end(registration);
+        deps.onChange(registration.key);
       }
-      for (const [key, offer] of wanted) begin(key, container, offer);
-      deps.onChange();
+      for (const [key, offer] of wanted) {
+        begin(key, container, offer);
+        deps.onChange(key);
+      }
     },
     kick(container) {
-      for (const registration of table.values()) {
-        if (registration.container === container) for (const prober of registration.probers) prober.kick();
-      }
+      for (const { probers } of those(byContainer.of(container))) for (const prober of probers) prober.kick();
     },
     stop() {
       for (const registration of [...table.values()]) end(registration);

@@ -23,7 +23,7 @@ export interface InstanceStates {
   stop(): void;
 }
 
-export function instanceStates(clock: Clock, onChange: () => void): InstanceStates {
+export function instanceStates(clock: Clock, onChange: (key: string) => void): InstanceStates {
   const states = new Map<string, KnownState>();
   const timers = new Map<string, Cancel>();
   const cancel = (key: string): void => {
@@ -38,7 +38,7 @@ export function instanceStates(clock: Clock, onChange: () => void): InstanceStat
         key,
         clock.after(forMs, () => set(key, "up", undefined)),
       );
-    onChange();
+    onChange(key);
   };
   return {
     of(key) {
@@ -56,8 +56,8 @@ export function instanceStates(clock: Clock, onChange: () => void): InstanceStat
         // "up" since now is what `of` says of an instance nobody spoke of; the registry knows better.
         if (timers.has(key) || (states.get(key)?.state ?? "up") !== "up") continue;
         states.set(key, { state: entry.state ?? "up", sinceMs: entry.since ?? clock.now() });
+        onChange(key);
       }
-      onChange();
     },
     retain(keep) {
       for (const key of [...states.keys()]) {

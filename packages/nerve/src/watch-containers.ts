@@ -46,6 +46,8 @@ export interface ContainerWatch {
   containers(): ReadonlyMap<string, Tracked>;
   /** By the first 12 digits of its id. */
   find(shortId: string): Tracked | undefined;
+  /** Those that use this one's network. */
+  usersOf(id: string): Iterable<string>;
   /** A list has been read: containers that are not known do not exist. */
   listed(): boolean;
   readiness(): Readiness;
@@ -89,7 +91,8 @@ export function watchContainers(deps: WatchDeps): ContainerWatch {
   });
   return {
     containers: () => picture.all(),
-    find: (shortId) => picture.find(shortId),
+    find: picture.find,
+    usersOf: picture.usersOf,
     listed: () => listed,
     readiness: () => status,
     stop: () => stopping.abort(),

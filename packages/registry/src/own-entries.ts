@@ -23,7 +23,6 @@ export function ownEntries(node: string, copy: Copy, clock: Clock, overdue: () =
   const shown = new Map<string, Instance>();
   const inFlight = new Map<string, { readonly held: Held | undefined }>();
   const awaited = new Map<string, { readonly held: Held | undefined }>();
-  let visible: ReadonlyMap<string, Instance> | undefined;
 
   const look = (path: string): void => {
     const place = placeOf(path);
@@ -33,7 +32,6 @@ export function ownEntries(node: string, copy: Copy, clock: Clock, overdue: () =
     const key = entryKey(place.service, place.id);
     if (instance?.node === node) shown.set(key, instance);
     else shown.delete(key);
-    visible = undefined;
   };
   for (const path of copy.contents.paths()) look(path);
 
@@ -57,7 +55,7 @@ export function ownEntries(node: string, copy: Copy, clock: Clock, overdue: () =
   };
 
   return {
-    entries: () => (visible ??= new Map(shown)),
+    entries: () => shown,
     get(path) {
       const own = awaited.get(path);
       return own === undefined ? copy.contents.get(path) : own.held;
