@@ -23,6 +23,9 @@ const OUTAGES: readonly Outage[] = [
   { name: "frozen", begin: async (server) => server.freeze(), end: async (server) => server.thaw() },
 ];
 
+/** What the field's list of scenarios calls it. */
+const IDS = { etcd: "F4", zookeeper: "G5" };
+
 /** Takes a registry away under load. */
 export function outageSuite(
   registry: "etcd" | "zookeeper",
@@ -51,7 +54,7 @@ export function outageSuite(
     });
 
     for (const outage of OUTAGES) {
-      it(`${outage.name} for ${OUTAGE_MS / 1_000} s: no request fails, who died leaves, who came appears`, async () => {
+      it(`${IDS[registry]} ${outage.name} for ${OUTAGE_MS / 1_000} s: no request fails, who died leaves, who came appears`, async () => {
         const server = chain.server as Server;
         const load = startLoad({ port, keepAliveClients: 8, newPerSecond: 20, pauseMs: 50 });
         const everyone = (): boolean => fleet.living().every((replica) => answered(load.records(), replica));

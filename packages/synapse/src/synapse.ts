@@ -14,7 +14,7 @@ import {
 import type { Proxy as DataPlane, HealthListener } from "@smartstack/proxy";
 import type { RegistryConfig } from "@smartstack/registry";
 import { type Cache, openCache } from "./cache.ts";
-import { coalesce } from "./coalesce.ts";
+import { coalesce, type Pace } from "./coalesce.ts";
 import type { SynapseConfig } from "./config.ts";
 import { type Discovery, discoveryKey } from "./discovery-config.ts";
 import { readinessOf } from "./readiness.ts";
@@ -23,8 +23,8 @@ import { serviceSet } from "./service-set.ts";
 import { serviceStatus } from "./service-status.ts";
 import { type RegistryLink, registryLink } from "./service-watch.ts";
 
-/** A thousand instances that arrive one by one are a hundred snapshots, not a thousand. */
-const APPLY_EVERY_MS = 10;
+/** One change is applied at once; a storm of them, a second long, in about ten snapshots. */
+const APPLY_PACE: Pace = { shortestMs: 10, longestMs: 200 };
 const TICK_MS = 1_000;
 const BIND_WAIT_MS = 2_000;
 const WATCHES_END_MS = 2_000;
@@ -94,7 +94,7 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
       if (started) applying.request();
     },
   });
-  const applying = coalesce(clock, APPLY_EVERY_MS, apply);
+  const applying = coalesce(clock, APPLY_PACE, apply);
 
   function linkFor(discovery: Discovery): RegistryLink {
     const key = discoveryKey(discovery);
