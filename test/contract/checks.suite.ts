@@ -45,7 +45,7 @@ export function probe(
     options: optionsOf(type, options),
     timeoutMs: 5_000,
     published: false,
-    engine: undefined,
+    engineHealth: undefined,
     clock: systemClock,
     signal: new AbortController().signal,
     ...more,

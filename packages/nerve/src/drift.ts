@@ -40,7 +40,6 @@ export function summaryFacts(summary: ContainerSummary): ContainerFacts {
     status: summary.State ?? "unknown",
     startedAt: "",
     health: undefined,
-    healthOutput: undefined,
     stopSignal: undefined,
     stopTimeoutMs: 10_000,
     networkMode: "",

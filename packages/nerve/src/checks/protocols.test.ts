@@ -24,7 +24,7 @@ async function against(
     options: optionsOf(type, options),
     timeoutMs: 2_000,
     published: false,
-    engine: undefined,
+    engineHealth: undefined,
     clock: systemClock,
     signal: new AbortController().signal,
   });
