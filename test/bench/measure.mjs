@@ -1,8 +1,9 @@
 // What a bench run is made of: programs pinned to a core, their CPU time from /proc, and wrk's own count of requests.
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { get } from "node:http";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { connect } from "node:net";
+import path from "node:path";
 
 const TICKS_A_SECOND = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
@@ -50,10 +51,14 @@ export function residentBytes(pid) {
 }
 
 /** One load by wrk on one core: requests, errors, and the latencies it saw, milliseconds. */
-export async function wrk(core, { url, connections, seconds, close, script }) {
+export async function wrk(core, folder, { url, connections, seconds, close, headers = [], body }) {
   const args = ["-c", String(core), "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency"];
-  if (close) args.push("-H", "Connection: close");
-  if (script !== undefined) args.push("-s", script);
+  for (const header of close ? [...headers, "Connection: close"] : headers) args.push("-H", header);
+  if (body !== undefined) {
+    const script = path.join(folder, "post.lua");
+    writeFileSync(script, `wrk.method = "POST"\nwrk.body = "${body}"\n`);
+    args.push("-s", script);
+  }
   const text = await output("/usr/bin/taskset", [...args, url]);
   const number = (pattern) => Number(pattern.exec(text)?.[1] ?? 0);
   const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? [];
@@ -78,14 +83,18 @@ function output(command, args) {
   });
 }
 
-/** The body at `url`, by a client that is none of the measured programs. */
-export function bodyOf(url) {
+/** The answer at `url`, by a client that is none of the measured programs. */
+export function responseOf(url, { headers = [], body }) {
+  const pairs = headers.map((line) => line.split(/: (.*)/s).slice(0, 2));
+  const options = { agent: false, method: body === undefined ? "GET" : "POST", headers: Object.fromEntries(pairs) };
   return new Promise((resolve, reject) => {
-    get(url, { agent: false }, (response) => {
+    const asking = request(url, options, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));
       response.on("end", () => resolve({ status: response.statusCode, body: Buffer.concat(chunks) }));
-    }).on("error", reject);
+    });
+    asking.on("error", reject);
+    asking.end(body);
   });
 }
 

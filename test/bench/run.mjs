@@ -1,41 +1,48 @@
-// `npm run bench [-- --seconds 4 --rounds 5 --case NAME]`: what our proxy costs a request beside HAProxy with one
-// thread, in the same run, with the same backend (nginx) and load (wrk). The measured program has one core to itself,
-// backend and load share the other. `--public-api` measures us without Node's stream handles. Figures of two machines, or of two runs, do not compare; the ratios do.
+// `npm run bench`: what our proxy costs a request beside HAProxy with one thread, nginx and the proxies of the Node
+// world, in the same run, with the same backend (nginx) and load (wrk). The measured program has one core to itself,
+// backend and load share the other. Figures of two machines, or of two runs, do not compare; the ratios do.
+//   --seconds 2 --rounds 5   how long a measurement takes, and how many alternate
+//   --case TEXT              only cases whose name has it
+//   --with a,b               only these contenders; smartstack and haproxy are always there
+//   --idle 5000              connections of the memory cases; 0 leaves them out
+//   --json FILE              everything once more, for programs
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { ensureBuilt, ensureInstalled, ROOT } from "../../deploy/ensure.mjs";
-import { bodyOf, cpuSeconds, median, needPrograms, pause, residentBytes, startPinned, wrk } from "./measure.mjs";
+import { ensureBuilt, ensureInstalled } from "../../deploy/ensure.mjs";
+import { backendConfig } from "./backend.mjs";
+import { CASES } from "./cases.mjs";
+import { CONTENDERS } from "./contenders.mjs";
+import { IDLE_CASES, idleKiB, restingMiB } from "./idle.mjs";
+import { cpuSeconds, median, needPrograms, pause, responseOf, startPinned, wrk } from "./measure.mjs";
 
 const LOAD_CORE = 0;
 const PROXY_CORE = 1;
 const BACKEND_PORT = 18_080;
-const OURS = { http: 18_081, tcp: 18_082 };
-const HAPROXY = { http: 18_083, tcp: 18_084 };
-const PROGRAMS = { haproxy: "/usr/sbin/haproxy", "nginx-light": "/usr/sbin/nginx", wrk: "/usr/bin/wrk" };
-
-/** Each case with what it asks for; `mode` is the proxies' mode. */
-const CASES = [
-  { name: "http keep-alive, small", mode: "http", path: "/", connections: 64 },
-  { name: "http keep-alive, 64 KiB", mode: "http", path: "/64k", connections: 64 },
-  { name: "http keep-alive, 1 MiB", mode: "http", path: "/1m", connections: 16 },
-  { name: "http, a connection each", mode: "http", path: "/", connections: 32, close: true },
-  { name: "tcp keep-alive, small", mode: "tcp", path: "/", connections: 64 },
-];
+const PROGRAMS = {
+  haproxy: "/usr/sbin/haproxy",
+  "nginx-light": "/usr/sbin/nginx",
+  wrk: "/usr/bin/wrk",
+  "etcd-server": "/usr/bin/etcd",
+};
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: "string", default: "4" },
+    seconds: { type: "string", default: "2" },
     rounds: { type: "string", default: "5" },
-    case: { type: "string" },
+    case: { type: "string", default: "" },
+    with: { type: "string" },
+    idle: { type: "string", default: "5000" },
     json: { type: "string" },
-    "public-api": { type: "boolean", default: false },
   },
 });
 const seconds = Number(options.seconds);
 const rounds = Number(options.rounds);
-const cases = CASES.filter(({ name }) => options.case === undefined || name.includes(options.case));
+const cases = CASES.filter(({ name }) => name.includes(options.case));
+const names = Object.keys(CONTENDERS).filter(
+  (name) => ["smartstack", "haproxy"].includes(name) || (options.with?.split(",").includes(name) ?? true),
+);
 
 const folder = mkdtempSync(path.join(tmpdir(), "smartstack-bench-"));
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -46,7 +53,8 @@ try {
   needPrograms(PROGRAMS);
   await ensureInstalled();
   await ensureBuilt();
-  await bench();
+  const report = await bench();
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
   process.exit(0);
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
@@ -54,124 +62,94 @@ try {
 }
 
 async function bench() {
-  await startPinned(LOAD_CORE, PROGRAMS["nginx-light"], ["-c", nginxConfig(), "-p", folder], BACKEND_PORT);
-  const proxies = [await startOurs(), await startHaProxy()];
-  const report = [];
-  for (const each of cases) {
-    for (const proxy of proxies) await proveForwarding(proxy, each);
-    const runs = new Map(proxies.map((proxy) => [proxy.name, []]));
-    // Alternating, so that whatever else the machine does meets both.
-    for (let round = 0; round < rounds; round++) {
-      for (const proxy of proxies) runs.get(proxy.name).push(await measure(proxy, each));
-    }
-    report.push(summary(each, runs));
-    print(report[report.length - 1]);
+  await startPinned(
+    LOAD_CORE,
+    PROGRAMS["nginx-light"],
+    ["-c", backendConfig(folder, BACKEND_PORT), "-p", folder],
+    BACKEND_PORT,
+  );
+  const proxies = [];
+  for (const [index, name] of names.entries()) {
+    const ports = { http: BACKEND_PORT + 10 + 2 * index, tcp: BACKEND_PORT + 11 + 2 * index };
+    const { modes, start } = CONTENDERS[name];
+    const running = await start({ folder, core: PROXY_CORE, ports, backendPort: BACKEND_PORT });
+    proxies.push({ name, modes, ports, ...running });
   }
-  for (const proxy of proxies) print(`${proxy.name}: ${(residentBytes(proxy.pid) / 2 ** 20).toFixed(0)} MiB resident`);
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  const report = { cases: [], idle: [], resting: {} };
+  for (const each of cases) report.cases.push(await runCase(proxies, each));
+  if (options.case === "" && Number(options.idle) > 0) await measureMemory(proxies, report);
+  return report;
 }
 
-async function startOurs() {
-  const discovery = { method: "base" };
-  const default_servers = [{ name: "nginx", host: "127.0.0.1", port: BACKEND_PORT }];
-  const service = (mode) => ({ discovery, default_servers, proxy: { listen: [`127.0.0.1:${OURS[mode]}`], mode } });
-  const file = path.join(folder, "synapse.json");
-  writeFileSync(
-    file,
-    JSON.stringify({ services: { http: service("http"), tcp: service("tcp") }, admin: { listen: "127.0.0.1:0" } }),
-  );
-  const preload = options["public-api"] ? ["--import", path.join(ROOT, "test/bench/public-api.mjs")] : [];
-  const args = [...preload, path.join(ROOT, "packages/cli/bin/smartstack.js"), "synapse", "-c", file, "--log", "json"];
-  return { name: "smartstack", ports: OURS, ...(await startPinned(PROXY_CORE, process.execPath, args, OURS.tcp)) };
-}
-
-async function startHaProxy() {
-  const file = path.join(folder, "haproxy.cfg");
-  const section = (mode, extra) => `listen ${mode}
-  mode ${mode}
-  bind 127.0.0.1:${HAPROXY[mode]}
-  ${extra}
-  server nginx 127.0.0.1:${BACKEND_PORT}
-`;
-  writeFileSync(
-    file,
-    `global
-  nbthread 1
-  maxconn 8000
-defaults
-  timeout connect 500ms
-  timeout client 60s
-  timeout server 60s
-  timeout http-request 10s
-${section("http", "option forwardfor\n  http-reuse always")}${section("tcp", "")}`,
-  );
-  const running = await startPinned(PROXY_CORE, PROGRAMS.haproxy, ["-db", "-f", file], HAPROXY.tcp);
-  return { name: "haproxy", ports: HAPROXY, ...running };
-}
-
-function nginxConfig() {
-  writeFileSync(path.join(folder, "64k"), Buffer.alloc(64 * 1024, "a"));
-  writeFileSync(path.join(folder, "1m"), Buffer.alloc(1024 * 1024, "b"));
-  const file = path.join(folder, "nginx.conf");
-  writeFileSync(
-    file,
-    `daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-events { worker_connections 8192; }
-http {
-  access_log off; keepalive_requests 1000000000; client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
-  server {
-    listen 127.0.0.1:${BACKEND_PORT} backlog=4096;
-    location = / { return 200 "${"x".repeat(100)}"; }
-    location / { root ${folder}; }
-  }
-}`,
-  );
-  return file;
+async function runCase(proxies, each) {
+  const able = proxies.filter(({ modes }) => modes.includes(each.mode));
+  for (const proxy of able) await proveForwarding(proxy, each);
+  const runs = new Map(able.map(({ name }) => [name, []]));
+  // Alternating, so that whatever else the machine does meets all.
+  for (let round = 0; round < rounds; round++)
+    for (const proxy of able) runs.get(proxy.name).push(await measure(proxy, each));
+  const rows = able.map(({ name }) => summary(name, runs));
+  print(`\n${each.name}`);
+  for (const row of rows) print(rowText(row));
+  return { case: each.name, rows };
 }
 
 /** A proxy that answers wrongly is fast for nothing. */
-async function proveForwarding(proxy, { mode, path: target, name }) {
-  const direct = await bodyOf(`http://127.0.0.1:${BACKEND_PORT}${target}`);
-  const through = await bodyOf(`http://127.0.0.1:${proxy.ports[mode]}${target}`);
+async function proveForwarding(proxy, each) {
+  const ask = (port) => responseOf(`http://127.0.0.1:${port}${each.path}`, each);
+  const [direct, through] = [await ask(BACKEND_PORT), await ask(proxy.ports[each.mode])];
   if (direct.status === 200 && through.status === 200 && through.body.equals(direct.body)) return;
   throw new Error(
-    `${proxy.name} does not forward "${name}" correctly: status ${through.status}, ${through.body.length} bytes`,
+    `${proxy.name} does not forward "${each.name}" correctly: status ${through.status}, ${through.body.length} bytes`,
   );
 }
 
 async function measure(proxy, each) {
   const before = cpuSeconds(proxy.pid);
   const url = `http://127.0.0.1:${proxy.ports[each.mode]}${each.path}`;
-  const seen = await wrk(LOAD_CORE, { ...each, url, seconds });
+  const seen = await wrk(LOAD_CORE, folder, { ...each, url, seconds });
   const cpu = cpuSeconds(proxy.pid) - before;
   await pause(200);
   return { ...seen, perSecond: seen.requests / seconds, cpuMicros: (cpu / seen.requests) * 1e6 };
 }
 
-function summary({ name }, runs) {
-  const of = (proxy, key) => median(runs.get(proxy).map((run) => run[key]));
-  const side = (proxy) => ({
-    perSecond: Math.round(of(proxy, "perSecond")),
-    cpuMicros: Number(of(proxy, "cpuMicros").toFixed(1)),
-    p50Ms: of(proxy, "p50Ms"),
-    p99Ms: of(proxy, "p99Ms"),
-    errors: runs.get(proxy).reduce((sum, run) => sum + run.errors, 0),
-  });
-  const ratios = runs.get("smartstack").map((run, round) => run.cpuMicros / runs.get("haproxy")[round].cpuMicros);
+/** Medians of the rounds; the ratio is the median of the rounds' ratios. */
+function summary(name, runs) {
+  const mine = runs.get(name);
+  const of = (key) => median(mine.map((run) => run[key]));
+  const ratios = mine.map((run, round) => run.cpuMicros / runs.get("haproxy")[round].cpuMicros);
   return {
-    case: name,
-    smartstack: side("smartstack"),
-    haproxy: side("haproxy"),
-    cpuRatio: Number(median(ratios).toFixed(2)),
+    name,
+    perSecond: Math.round(of("perSecond")),
+    cpuMicros: Number(of("cpuMicros").toFixed(1)),
+    ratio: Number(median(ratios).toFixed(2)),
+    p50Ms: of("p50Ms"),
+    p99Ms: of("p99Ms"),
+    errors: mine.reduce((sum, run) => sum + run.errors, 0),
   };
 }
 
-function print(row) {
-  if (typeof row === "string") return process.stdout.write(`${row}\n`);
-  const side = ({ perSecond, cpuMicros, p50Ms, p99Ms, errors }) =>
-    `${String(perSecond).padStart(7)}/s ${String(cpuMicros).padStart(7)} µs CPU  p50 ${p50Ms} ms  p99 ${p99Ms} ms  errors ${errors}`;
-  process.stdout.write(
-    `${row.case}\n  smartstack ${side(row.smartstack)}\n  haproxy    ${side(row.haproxy)}\n  CPU ratio  ${row.cpuRatio}\n`,
-  );
+async function measureMemory(proxies, report) {
+  const count = Number(options.idle);
+  for (const each of IDLE_CASES) {
+    print(`\n${each.name}, KiB each of ${count}`);
+    for (const proxy of proxies.filter(({ modes }) => modes.includes(each.mode))) {
+      const kib = Number((await idleKiB(LOAD_CORE, proxy, each, count)).toFixed(1));
+      report.idle.push({ case: each.name, name: proxy.name, kib });
+      print(`  ${proxy.name.padEnd(24)} ${String(kib).padStart(7)}`);
+    }
+  }
+  const ports = { listen: BACKEND_PORT + 60, etcd: BACKEND_PORT + 61, etcdPeer: BACKEND_PORT + 62 };
+  report.resting = await restingMiB(PROXY_CORE, folder, ports);
+  print("\nresident at rest, MiB");
+  for (const [name, mib] of Object.entries(report.resting)) print(`  ${name.padEnd(24)} ${String(mib).padStart(7)}`);
+}
+
+function rowText({ name, perSecond, cpuMicros, ratio, p50Ms, p99Ms, errors }) {
+  const figures = `${String(perSecond).padStart(7)}/s ${String(cpuMicros).padStart(7)} µs CPU ${ratio.toFixed(2).padStart(6)} × haproxy`;
+  return `  ${name.padEnd(24)} ${figures}  p50 ${p50Ms} ms  p99 ${p99Ms} ms  errors ${errors}`;
+}
+
+function print(line) {
+  process.stdout.write(`${line}\n`);
 }

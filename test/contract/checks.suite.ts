@@ -45,7 +45,7 @@ export function probe(
     options: optionsOf(type, options),
     timeoutMs: 5_000,
     published: false,
-    engineHealth: undefined,
+    engine: undefined,
     clock: systemClock,
     signal: new AbortController().signal,
     ...more,

@@ -156,11 +156,14 @@ describe("life of a container", () => {
 describe("health", () => {
   test("HEALTHCHECK: in when healthy, out when unhealthy, and back", async () => {
     const run = start();
-    const id = await web({ health: { command: "test -e /tmp/well", retries: 1 } });
+    const id = await web({ health: { command: "test -e /tmp/well || { echo not well; false; }", retries: 1 } });
     await until(() => run.status(id)?.registrations[0]?.check === "docker", { what: "its check is Docker's" });
+    await until(() => run.status(id)?.registrations[0]?.output === "exit code 1: not well", { what: "what it says" });
     expect(run.entries().size).toBe(0);
     await engine.docker("exec", id, "/bin/sh", "-c", "> /tmp/well");
     await run.offered("web", 1);
+    expect(run.status(id)?.registrations[0]?.output).toBe("exit code 0");
+    expect(written(run)).not.toContain("exit code");
     await engine.docker("exec", id, "/bin/sh", "-c", "rm /tmp/well");
     await run.offered("web", 0);
   });

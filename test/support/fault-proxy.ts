@@ -12,6 +12,10 @@ export interface FaultProxy {
   cut(): void;
   /** Carries nothing more, breaks nothing, takes new connections: as a firewall that drops packets. */
   stall(): void;
+  /** On each connection there is, carries the server's next `bytes` bytes and breaks it then, in the middle of whatever it said. */
+  cutAfter(bytes: number): void;
+  /** Says this to every client, as if the server had. */
+  inject(bytes: Buffer): void;
   /** Carries again; what was stalled goes on where it stood. */
   heal(): void;
   close(): Promise<void>;
@@ -56,6 +60,21 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     cut() {
       state = "cut";
       for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
+    },
+    cutAfter(bytes) {
+      for (const [client, upstream] of pairs) {
+        let left = bytes;
+        upstream.unpipe(client);
+        upstream.on("data", (chunk: Buffer) => {
+          if (left < 0) return;
+          const last = chunk.length >= left;
+          client.write(chunk.subarray(0, left), () => last && client.resetAndDestroy());
+          left = last ? -1 : left - chunk.length;
+        });
+      }
+    },
+    inject(bytes) {
+      for (const [client] of pairs) client.write(bytes);
     },
     stall() {
       state = "stalled";

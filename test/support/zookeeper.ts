@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import zookeeper, { type Client } from "node-zookeeper-client";
+import zookeeper, { type Client, type Stat } from "node-zookeeper-client";
 import { accepts, type ServerOptions, startServer, type TestServer } from "./etcd.ts";
 import { freePort } from "./ports.ts";
 
@@ -112,6 +112,19 @@ export async function zookeeperRead(endpoint: string, path: string): Promise<Map
     };
     await visit(path);
     return found;
+  });
+}
+
+/** The children of a path with the session each is ephemeral on, in hex; "" for a persistent one. */
+export async function zookeeperOwners(endpoint: string, path: string): Promise<Map<string, string>> {
+  return withZooKeeper(endpoint, async (client) => {
+    const owners = new Map<string, string>();
+    for (const name of (await childrenOf(client, path)) ?? []) {
+      const stat = await settle<Stat>((done) => client.exists(`${path}/${name}`, done));
+      if (stat)
+        owners.set(name, /^0*$/.test(stat.ephemeralOwner.toString("hex")) ? "" : stat.ephemeralOwner.toString("hex"));
+    }
+    return owners;
   });
 }
 

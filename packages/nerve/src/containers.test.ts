@@ -58,6 +58,32 @@ test("what matters of an inspect", () => {
 });
 
 test.each([
+  [
+    "the last run",
+    [
+      { ExitCode: 0, Output: "fine" },
+      { ExitCode: 1, Output: "status\n\u001b[31m503\n" },
+    ],
+    "exit code 1: status [31m503",
+  ],
+  ["one that said nothing", [{ ExitCode: 0, Output: "" }], "exit code 0"],
+  [
+    "one that took too long",
+    [{ ExitCode: -1, Output: "Health check exceeded timeout (1s)" }],
+    "exit code -1: Health check exceeded timeout (1s)",
+  ],
+  ["no run yet", [], undefined],
+  ["none", null, undefined],
+])("what its HEALTHCHECK gave: %s", (_, Log, expected) => {
+  expect(containerFacts({ State: { Health: { Status: "unhealthy", Log } } }).healthOutput).toBe(expected);
+});
+
+test("what a HEALTHCHECK writes is bounded", () => {
+  const Log = [{ ExitCode: 1, Output: "x".repeat(4_096) }];
+  expect(containerFacts({ State: { Health: { Status: "unhealthy", Log } } }).healthOutput).toHaveLength(1_024);
+});
+
+test.each([
   [{ Running: true, Paused: true }],
   [{ Running: true, Restarting: true }],
   [{ Running: true, Dead: true }],

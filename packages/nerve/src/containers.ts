@@ -1,3 +1,4 @@
+import { OUTPUT_CHARS, printable } from "./checks/printable.ts";
 import { signalNumber } from "./stop-signal.ts";
 
 export type Protocol = "tcp" | "udp";
@@ -24,6 +25,9 @@ export interface NetworkAttachment {
 
 export type EngineHealth = "starting" | "healthy" | "unhealthy";
 
+/** What the engine says of a container's HEALTHCHECK. */
+export type EngineVerdict = Pick<ContainerFacts, "health" | "healthOutput">;
+
 /** What matters of one container, in our words. */
 export interface ContainerFacts {
   /** 64 hex digits. */
@@ -42,6 +46,8 @@ export interface ContainerFacts {
   readonly startedAt: string;
   /** Undefined without HEALTHCHECK. */
   readonly health: EngineHealth | undefined;
+  /** What its last run gave by the time of the inspect, printable: exit code and output. Runs that change no verdict are not told by Docker. */
+  readonly healthOutput: string | undefined;
   /** Undefined: known from a list only, which does not tell. */
   readonly stopSignal: number | undefined;
   readonly stopTimeoutMs: number;
@@ -67,7 +73,7 @@ export interface InspectJson {
     readonly Restarting?: boolean;
     readonly Dead?: boolean;
     readonly StartedAt?: string;
-    readonly Health?: { readonly Status?: string } | null;
+    readonly Health?: { readonly Status?: string; readonly Log?: readonly HealthRun[] | null } | null;
   };
   readonly Config?: {
     readonly Image?: string;
@@ -82,6 +88,12 @@ export interface InspectJson {
     readonly Ports?: Readonly<Record<string, readonly HostBinding[] | null>> | null;
     readonly Networks?: Readonly<Record<string, EndpointJson | null>> | null;
   };
+}
+
+interface HealthRun {
+  /** -1 for one that took too long. */
+  readonly ExitCode?: number;
+  readonly Output?: string;
 }
 
 interface HostBinding {
@@ -114,6 +126,7 @@ export function containerFacts(
     status: state.Status ?? "unknown",
     startedAt: state.StartedAt ?? "",
     health: engineHealth(state.Health?.Status),
+    healthOutput: healthOutput(state.Health?.Log?.at(-1)),
     stopSignal: signalNumber(config.StopSignal ?? undefined),
     // A negative timeout means "wait for ever": there is no time after which it counts as still alive, so take a day.
     stopTimeoutMs:
@@ -160,6 +173,12 @@ function variables(env: readonly string[], keeps: (variable: string) => boolean)
 
 function engineHealth(status: string | undefined): EngineHealth | undefined {
   return status === "starting" || status === "healthy" || status === "unhealthy" ? status : undefined;
+}
+
+function healthOutput(run: HealthRun | undefined): string | undefined {
+  return (
+    run && printable(`exit code ${run.ExitCode ?? "unknown"}: ${run.Output ?? ""}`, OUTPUT_CHARS).replace(/:$/, "")
+  );
 }
 
 function portKeys(texts: readonly string[]): PortKey[] {

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { Agent } from "node:https";
+import type { Agent } from "node:https";
 import { describeError, isStackError, StackError } from "@smartstack/core";
 import type Docker from "dockerode";
 import type { DockerConfig } from "./docker-config.ts";
@@ -38,8 +38,14 @@ async function secured(tls: NonNullable<Endpoint["tls"]>): Promise<object> {
     material("key_file", tls.key_file),
   ]);
   // Without its own agent the library verifies, and shares the connections that Node keeps.
-  const agent = tls.verify ? undefined : new Agent({ rejectUnauthorized: false });
+  const agent = tls.verify ? undefined : await trustingAgent();
   return { protocol: "https", ca, cert, key, agent };
+}
+
+async function trustingAgent(): Promise<Agent> {
+  // Megabytes of Node that most processes never need.
+  const { Agent } = await import("node:https");
+  return new Agent({ rejectUnauthorized: false });
 }
 
 async function material(key: string, file: string | undefined): Promise<Buffer | undefined> {

@@ -40,6 +40,7 @@ export function summaryFacts(summary: ContainerSummary): ContainerFacts {
     status: summary.State ?? "unknown",
     startedAt: "",
     health: undefined,
+    healthOutput: undefined,
     stopSignal: undefined,
     stopTimeoutMs: 10_000,
     networkMode: "",

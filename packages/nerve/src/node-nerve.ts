@@ -43,7 +43,7 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
   const table = registrations({
     ...deps,
     announced: (key) => voice.entries().has(key),
-    engineHealth: (id) => source?.judged().get(id)?.tracked.facts?.health,
+    engineVerdict: (id) => source?.judged().get(id)?.tracked.facts,
     onChange: (key) => voice.changed([key]),
   });
   const voice = nodeVoice({ ...deps, table, states, source: () => source, config: () => nerve });

@@ -93,7 +93,7 @@ function fakeWorld(left: readonly string[], keep: boolean) {
     random,
     events,
     announced: (key) => voice.entries().has(key),
-    engineHealth: (id) => healths.get(id),
+    engineVerdict: (id) => ({ health: healths.get(id), healthOutput: undefined }),
     onChange: (key) => voice.changed([key]),
   });
   const source = { find: (id: string) => judged.get(id)?.tracked, listed: () => listed, judged: () => judged };

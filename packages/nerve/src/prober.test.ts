@@ -37,7 +37,7 @@ function run(
     clock,
     random: () => 0.5,
     eager: () => true,
-    engineHealth,
+    engineVerdict: () => ({ health: engineHealth(), healthOutput: undefined }),
     onHealth: (health) => seen.push(health),
   });
   stop.push(prober.stop);

@@ -1,7 +1,7 @@
 import { type Cancel, type Clock, describeError, type Random } from "@smartstack/core";
 import type { ProbeResult } from "./checks/check.ts";
 import { CHECKS, type CheckSpec } from "./checks/index.ts";
-import type { EngineHealth } from "./containers.ts";
+import type { EngineVerdict } from "./containers.ts";
 import { damp, type Flips, type Health, NO_FLIPS, observe, UNPROBED } from "./health.ts";
 
 /** Between probes until the first success: a container that has just started should be offered soon. */
@@ -15,7 +15,7 @@ export interface ProberOptions {
   readonly random: Random;
   /** An instance that was announced before this nerve started is not in a hurry. */
   readonly eager: () => boolean;
-  readonly engineHealth: () => EngineHealth | undefined;
+  readonly engineVerdict: () => EngineVerdict | undefined;
   readonly onHealth: (health: Health) => void;
 }
 
@@ -35,7 +35,7 @@ export function probePeriodMs(intervalMs: number, hurried: boolean, elapsedMs: n
 
 /** Runs one check at a fixed rate with jitter, the first probe at once. Each check has its own timer: a slow one delays no other. */
 export function startProber(options: ProberOptions): Prober {
-  const { check, clock, random, eager, engineHealth, onHealth } = options;
+  const { check, clock, random, eager, engineVerdict, onHealth } = options;
   const kind = CHECKS[check.type];
   const startedMs = clock.monotonic();
   const stopping = new AbortController();
@@ -68,7 +68,8 @@ export function startProber(options: ProberOptions): Prober {
     inFlight = false;
     if (stopping.signal.aborted) return;
     // A container that still starts has not failed.
-    const pending = check.type === "docker" && !result.passed && engineHealth() === "starting" && !health.succeeded;
+    const pending =
+      check.type === "docker" && !result.passed && engineVerdict()?.health === "starting" && !health.succeeded;
     health = pending ? { ...health, reason: result.reason } : observe(health, result, check);
     show();
     if (again) {
@@ -90,7 +91,7 @@ export function startProber(options: ProberOptions): Prober {
   };
   const attempt = async (): Promise<ProbeResult> => {
     try {
-      return await kind.probe({ ...check, engineHealth: engineHealth(), clock, signal: stopping.signal });
+      return await kind.probe({ ...check, engine: engineVerdict(), clock, signal: stopping.signal });
     } catch (error) {
       return { passed: false, reason: describeError(error) };
     }

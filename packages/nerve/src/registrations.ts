@@ -7,7 +7,7 @@ import {
   type InstanceState,
   type Random,
 } from "@smartstack/core";
-import type { EngineHealth } from "./containers.ts";
+import type { EngineVerdict } from "./containers.ts";
 import { type HealthState, together } from "./health.ts";
 import { keyGroups } from "./key-groups.ts";
 import type { Offer } from "./offers.ts";
@@ -34,7 +34,7 @@ export interface RegistrationsDeps {
   readonly events: EventBus;
   /** It lies in the registry already: nothing is urgent. */
   readonly announced: (key: string) => boolean;
-  readonly engineHealth: (container: string) => EngineHealth | undefined;
+  readonly engineVerdict: (container: string) => EngineVerdict | undefined;
   /** What lies at this key may have to change. */
   readonly onChange: (key: string) => void;
 }
@@ -96,7 +96,7 @@ export function registrations(deps: RegistrationsDeps): Registrations {
         clock: deps.clock,
         random: deps.random,
         eager: () => !deps.announced(key),
-        engineHealth: () => (container === undefined ? undefined : deps.engineHealth(container)),
+        engineVerdict: () => (container === undefined ? undefined : deps.engineVerdict(container)),
         onHealth: () => judge(key),
       }),
     );

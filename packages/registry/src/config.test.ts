@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { splitChroot } from "./config.ts";
 import { REGISTRY_TYPES, registryConfig } from "./index.ts";
 
 function problemsOf(value: unknown): string[] {
@@ -37,8 +38,19 @@ describe("registryConfig", () => {
     [{ type: "etcd", hosts: "a:1", prefix: "relative" }, "/smartstack/services"],
     [{ type: "etcd", hosts: "a:1", ttll: 3 }, "ttll"],
     [{ type: "file", prefix: "relative" }, "absolute path"],
+    [{ type: "zookeeper", hosts: "a:1/x,b:2" }, 'hosts.0: expected "host:port"'],
+    [{ type: "zookeeper", hosts: "a:1,b:2/x y" }, "/x y is no path"],
+    [{ type: "zookeeper", hosts: "a:1", auth: { username: "u" } }, "auth: expected either password or password_file"],
+    [{ type: "zookeeper", hosts: "a:1", access: "all" }, "access"],
   ])("refuses %j, naming what is wrong", (value, reason) => {
     expect(problemsOf(value).join()).toContain(reason);
+  });
+
+  it("takes a chroot behind ZooKeeper's last host", () => {
+    const config = { type: "zookeeper", hosts: "a:1, b:2/shop/", auth: { username: "u", password_file: "/p" } };
+    expect(registryConfig.parse(config)).toMatchObject({ hosts: ["a:1", "b:2/shop"], prefix: "/smartstack/services" });
+    expect(splitChroot(["a:1", "b:2/shop"])).toEqual({ servers: ["a:1", "b:2"], chroot: "/shop" });
+    expect(splitChroot(["a:1"])).toEqual({ servers: ["a:1"], chroot: "" });
   });
 
   it("drops a slash at the end of a prefix", () => {

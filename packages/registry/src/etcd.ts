@@ -1,6 +1,5 @@
-import { passwordKeys } from "@smartstack/core";
 import { z } from "zod";
-import { hosts, prefix, ttl } from "./config.ts";
+import { auth, hosts, prefix, ttl } from "./config.ts";
 import type { Driver } from "./driver.ts";
 
 const file = z.string().min(1);
@@ -20,12 +19,6 @@ const tls = z
   })
   .refine((value) => (value.cert_file === undefined) === (value.key_file === undefined), {
     error: "cert_file and key_file go together",
-  });
-
-const auth = z
-  .strictObject({ username: z.string().min(1), ...passwordKeys })
-  .refine((value) => (value.password === undefined) !== (value.password_file === undefined), {
-    error: "expected either password or password_file",
   });
 
 const config = z.strictObject({

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { type Clock, describeError, type EventBus, eventBus, sleep, systemClock, systemRandom } from "@smartstack/core";
 import type { Role, StackConfig } from "../config.ts";
 import { readSource, readStackConfig } from "../config-file.ts";
@@ -13,6 +14,9 @@ export interface RunOptions {
   readonly config?: string;
   readonly log?: LogFormat;
 }
+
+/** V8's own default. */
+const YOUNG_GENERATION_GROWTH = 2;
 
 /** By then a running container has been seen, probed and routed to. */
 const FIRST_SUMMARY_MS = 1_500;
@@ -87,6 +91,7 @@ async function serve(
         })
       : undefined;
   await stack.start();
+  growHeap();
   if (config.synapse !== undefined) void summarize(stack, log, clock, running.signal);
   await ended(running.signal);
   offNamespace?.();
@@ -130,4 +135,9 @@ function ended(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+/** The heap may grow with the load from now on: see bin/smartstack.js. */
+function growHeap(): void {
+  setFlagsFromString(`--semi-space-growth-factor=${YOUNG_GENERATION_GROWTH}`);
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "@smartstack/core";
 import type { z } from "zod";
-import type { EngineHealth } from "../containers.ts";
+import type { EngineVerdict } from "../containers.ts";
 
 /** What one probe needs; a kind takes what it uses. */
 export interface ProbeRequest<Options = unknown> {
@@ -15,7 +15,7 @@ export interface ProbeRequest<Options = unknown> {
    */
   readonly published: boolean;
   /** The engine's verdict on the container now; undefined for services from configuration. */
-  readonly engineHealth: EngineHealth | undefined;
+  readonly engine: EngineVerdict | undefined;
   readonly clock: Clock;
   /** Nobody waits for the answer any more: give up and close everything. */
   readonly signal: AbortSignal;

@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { systemClock } from "@smartstack/core";
 import { afterEach, describe, expect, test } from "vitest";
+import type { EngineVerdict } from "../containers.ts";
 import type { ProbeRequest } from "./check.ts";
 import { CHECKS } from "./index.ts";
 
@@ -33,7 +34,7 @@ function request(port: number, more: Partial<ProbeRequest> = {}): ProbeRequest {
     options: {},
     timeoutMs: 300,
     published: false,
-    engineHealth: undefined,
+    engine: undefined,
     clock: systemClock,
     signal: new AbortController().signal,
     ...more,
@@ -57,8 +58,11 @@ describe("tcp", () => {
 });
 
 test("docker says what the engine says", async () => {
-  const say = async (engineHealth: ProbeRequest["engineHealth"]) => CHECKS.docker.probe(request(1, { engineHealth }));
+  const say = async (health: EngineVerdict["health"], healthOutput?: string) =>
+    CHECKS.docker.probe(request(1, { engine: { health, healthOutput } }));
   expect((await say("healthy")).passed).toBe(true);
   expect(await say("unhealthy")).toEqual({ passed: false, reason: "Docker says unhealthy" });
+  expect(await say("unhealthy", "exit code 1: no")).toMatchObject({ passed: false, output: "exit code 1: no" });
   expect((await say(undefined)).passed).toBe(false);
+  expect((await CHECKS.docker.probe(request(1))).passed).toBe(false);
 });

@@ -24,7 +24,7 @@ test("what is sent faster than it is asked for is not hoarded", async () => {
     options: {},
     timeoutMs: 5_000,
     published: false,
-    engineHealth: undefined,
+    engine: undefined,
     clock: systemClock,
     signal: new AbortController().signal,
   };

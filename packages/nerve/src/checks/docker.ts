@@ -8,9 +8,12 @@ export const docker: CheckKind = {
   active: false,
   inConfig: false,
   keys: {},
-  probe: ({ engineHealth }) =>
-    Promise.resolve({
-      passed: engineHealth === "healthy",
-      reason: engineHealth === undefined ? "the container has no HEALTHCHECK" : `Docker says ${engineHealth}`,
-    }),
+  probe({ engine }) {
+    const { health, healthOutput } = engine ?? {};
+    return Promise.resolve({
+      passed: health === "healthy",
+      reason: health === undefined ? "the container has no HEALTHCHECK" : `Docker says ${health}`,
+      ...(healthOutput === undefined ? {} : { output: healthOutput }),
+    });
+  },
 };

@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
 import { z } from "zod";
 import { formatAddress } from "../addresses.ts";
 import { attempt } from "./attempt.ts";
@@ -34,6 +34,8 @@ const ANSWER_BYTES_MAX = 4_096;
 function probe(request: ProbeRequest<GrpcOptions>): Promise<ProbeResult> {
   const { host, port, options } = request;
   return attempt(request, async ({ defer }) => {
+    // Megabytes of Node that most processes never need.
+    const { connect } = await import("node:http2");
     const scheme = options.tls === true ? "https" : "http";
     const session = connect(`${scheme}://${formatAddress(host, port)}`, await tlsTrust(options));
     defer(() => session.destroy());

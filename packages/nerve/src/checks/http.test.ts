@@ -22,7 +22,7 @@ function ask(port: number, options: Readonly<Record<string, unknown>> = {}, time
     options: optionsOf("http", options),
     timeoutMs,
     published: false,
-    engineHealth: undefined,
+    engine: undefined,
     clock: systemClock,
     signal: new AbortController().signal,
   });

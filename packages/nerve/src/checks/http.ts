@@ -1,5 +1,4 @@
-import { type ClientRequest, type IncomingMessage, request as plainRequest } from "node:http";
-import { request as tlsRequest } from "node:https";
+import { type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions } from "node:http";
 import { formatAddress } from "../addresses.ts";
 import { attempt } from "./attempt.ts";
 import type { CheckKind, ProbeRequest, ProbeResult } from "./check.ts";
@@ -56,11 +55,17 @@ function ask(request: ProbeRequest<HttpOptions>, secure: boolean): Promise<Probe
       setHost: false,
       headers: headersOf(formatAddress(host, port), options.headers),
     };
-    const outgoing = secure ? tlsRequest({ ...target, ...(await tlsTrust(options)) }) : plainRequest(target);
+    const outgoing = secure ? await tlsRequest(target, options) : plainRequest(target);
     defer(() => outgoing.destroy());
     const response = await responseTo(outgoing);
     return judge(response, options, late);
   });
+}
+
+async function tlsRequest(target: RequestOptions, options: HttpOptions): Promise<ClientRequest> {
+  // Megabytes of Node that most processes never need.
+  const { request } = await import("node:https");
+  return request({ ...target, ...(await tlsTrust(options)) });
 }
 
 /** Ours, unless the configuration has others; names in lower case, so that none goes out twice. */

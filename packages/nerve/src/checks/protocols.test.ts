@@ -24,7 +24,7 @@ async function against(
     options: optionsOf(type, options),
     timeoutMs: 2_000,
     published: false,
-    engineHealth: undefined,
+    engine: undefined,
     clock: systemClock,
     signal: new AbortController().signal,
   });

@@ -59,7 +59,10 @@ describe("every convention", () => {
     for (const value of hostile) {
       for (const key of ["SERVICE_", "SERVICE_80_", "SERVICE_CHECK_", "SERVICE_99999_", "VIRTUAL_"]) {
         const words = Object.fromEntries(
-          ["NAME", "HOST", "PROTO", "PORT", "PATH", "IGNORE", "TAGS", value].map((word) => [`${key}${word}`, value]),
+          ["NAME", "HOST", "PROTO", "PORT", "PATH", "DEST", "HOST_MULTIPORTS", "IGNORE", "TAGS", value].map((word) => [
+            `${key}${word}`,
+            value,
+          ]),
         );
         expect(() => read({ labels: words }, name)).not.toThrow();
         expect(() => read({ env: words, ports: [] }, name)).not.toThrow();
@@ -210,8 +213,129 @@ describe("nginx-proxy", () => {
     ]);
   });
 
+  test.each([
+    [{ VIRTUAL_PATH: "/", VIRTUAL_DEST: "/" }, 0],
+    [{ VIRTUAL_DEST: "/app" }, 1],
+  ])("a path that would be rewritten is told: %o", (words, warned) => {
+    const { services, warnings } = read(host("a.b", words), "nginx-proxy");
+    expect([services.length, warnings.length]).toEqual([1, warned]);
+  });
+
   test("the root of a host is the host", () => {
     expect(names(host("a.b", { VIRTUAL_PATH: "/" }), "nginx-proxy")).toEqual(["a.b 80/tcp"]);
+  });
+});
+
+describe("nginx-proxy: several ports", () => {
+  const PORTS = ["80!", "8000!", "9000!"];
+  const several = (value: string, more: Record<string, string> = {}, ports = PORTS): Shape => ({
+    env: { VIRTUAL_HOST_MULTIPORTS: value, ...more },
+    ports,
+  });
+  const documented = [
+    "www.example.org:",
+    "service1.example.org:",
+    '  "/":',
+    "    port: 8000",
+    "service2.example.org:",
+    '  "/":',
+    "    port: 9000",
+    '    dest: "/"',
+  ].join("\n");
+  const json = JSON.stringify({
+    "www.example.org": {},
+    "service1.example.org": { "/": { port: 8000, dest: "" } },
+    "service2.example.org": { "/": { port: "9000" } },
+  });
+
+  test.each([
+    ["YAML", documented],
+    ["JSON", json],
+  ])("a host each, as nginx-proxy documents it, in %s", (_, text) => {
+    const shape = several(text, { VIRTUAL_HOST: "not.me", VIRTUAL_PORT: "1", VIRTUAL_PATH: "/x", VIRTUAL_DEST: "/y" });
+    expect(names(shape, "nginx-proxy")).toEqual([
+      "www.example.org 80/tcp",
+      "service1.example.org 8000/tcp",
+      "service2.example.org 9000/tcp",
+    ]);
+    expect(read(shape, "nginx-proxy")).toMatchObject({ refusals: [], warnings: [] });
+    expect(names({ labels: { VIRTUAL_HOST_MULTIPORTS: text }, ports: PORTS }, "nginx-proxy")).toHaveLength(3);
+  });
+
+  test("paths of a host: its root is the service, the others are told without a value", () => {
+    const text = 'www.example.org: {"/": , "/one": {port: 8000, dest: "/"}, "/two": {port: 9000, dest: "/"}}';
+    const { services, refusals, warnings } = read(several(text), "nginx-proxy");
+    expect(services).toMatchObject([{ service: "www.example.org", port: { port: 80 }, mode: "http" }]);
+    expect(refusals).toEqual([]);
+    expect(warnings).toEqual(
+      [8000, 9000].map(
+        (port) =>
+          `environment VIRTUAL_HOST_MULTIPORTS, port ${port}: a part of a host cannot name a service: name each port by a label smartstack.<port>.service`,
+      ),
+    );
+  });
+
+  test.each<[string, string, string[], RegExp[]]>([
+    [
+      "two hosts on a port",
+      '{a.b: {"/": {port: 80}}, c.d: {"/": {port: 80}}}',
+      ["a.b 80/tcp"],
+      [/port 80: several hosts/],
+    ],
+    ["a pattern beside a host", '{"*.x": {"/": {port: 8000}}, a.b: }', ["a.b 80/tcp"], [/port 8000: wildcards/]],
+    ["a protocol of its own", 'a.b: {"/": {proto: https}}', ["a.b 80/tcp"], [/proto: not HTTP\/1\.1/]],
+    [
+      "a wrong protocol",
+      '{a.b: {"/": {proto: gopher, port: 81}}, c.d: }',
+      ["c.d 80/tcp"],
+      [/proto: expected one of http/],
+    ],
+    ["a wrong port", '{a.b: {"/": {port: x}}, c.d: {"/": {port: 53/udp}}, e.f: }', ["e.f 80/tcp"], [/expected a port/]],
+    ["a rewritten path", 'a.b: {"/": {dest: /app}}', ["a.b 80/tcp"], [/dest: paths are not rewritten/]],
+    [
+      "ports outside",
+      'a.b: {external_http_port: 8080, "/": {port: 80}}',
+      ["a.b 80/tcp"],
+      [/external ports have no effect/],
+    ],
+    ["a host that is no mapping", '{a.b: 80, c.d: {"/": 80}, e.f: }', ["e.f 80/tcp"], [/expected a mapping host/]],
+  ])("%s: the rest counts, and it is told", (_, text, services, warnings) => {
+    const shape = several(text, {}, ["80!"]);
+    expect(names(shape, "nginx-proxy")).toEqual(services);
+    expect(read(shape, "nginx-proxy").warnings).toEqual(warnings.map((warning) => expect.stringMatching(warning)));
+  });
+
+  test.each<[string, string, RegExp]>([
+    ["no YAML", "a: [s3cret", /^environment VIRTUAL_HOST_MULTIPORTS: neither YAML nor JSON \(line 1\)$/],
+    ["a list", "- s3cret", /expected a mapping host → path/],
+    ["text", "s3cret", /expected a mapping host → path/],
+    ["nothing in it", "{}", /it names no host/],
+    ["only patterns and paths", '{"~s3cret": , "s3cret": {"/x": }}', /wildcards .*; .*a part of a host/],
+    ["too deep", "[".repeat(10_000), /neither YAML nor JSON/],
+    ["too long", `a: ${"x".repeat(20_000)}`, /longer than 16384 characters/],
+    [
+      "aliases that multiply",
+      "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]",
+      /neither YAML|expected a mapping/,
+    ],
+  ])("%s: refused, with the reason and without the value", (_, text, reason) => {
+    const verdict = read(several(text, {}, ["80!"]), "nginx-proxy");
+    expect(verdict.services).toEqual([]);
+    expect(verdict.refusals).toEqual([expect.stringMatching(reason)]);
+    expect(JSON.stringify(verdict)).not.toContain("s3cret");
+  });
+
+  test("no port, and several that it might be: a refusal instead of nginx-proxy's guess", () => {
+    const { services, refusals } = read(several("a.b:", {}, ["81!", "82!"]), "nginx-proxy");
+    expect(services).toEqual([]);
+    expect(refusals).toEqual([expect.stringMatching(/expected a port from 1 to 65535 beside each path/)]);
+  });
+
+  test("VIRTUAL_PROTO counts where a path has none of its own; own labels count before all", () => {
+    const shape = several('{a.b: , c.d: {"/": {port: 8000, proto: http}}}', { VIRTUAL_PROTO: "grpc" });
+    expect(read(shape, "nginx-proxy").services).toMatchObject([{ mode: "tcp" }, { mode: "http" }]);
+    const labels = { "smartstack.8000.service": "own", "smartstack.80.service": "root" };
+    expect(names({ ...shape, labels }, "nginx-proxy")).toEqual(["root 80/tcp", "own 8000/tcp"]);
   });
 });
 

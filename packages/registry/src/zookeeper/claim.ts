@@ -4,8 +4,9 @@ import { transactionsOf } from "../driver.ts";
 import type { Copy } from "../mirror.ts";
 import { assertNotTakenOver, fenced } from "../session.ts";
 import { takeOver, unclaimed, type Write } from "../take-over.ts";
-import type { Step, ZooKeeper } from "./client.ts";
+import type { ZooKeeper } from "./client.ts";
 import { type Paths, parentOf, pathsOf } from "./paths.ts";
+import type { Step } from "./transaction.ts";
 
 export interface Claim {
   readonly prefix: string;

@@ -1,20 +1,12 @@
-import { type Clock, describeError, every, StackError, sleep, withDeadline } from "@smartstack/core";
-import zookeeper, { type Client, type Exception, type Stat } from "node-zookeeper-client";
+import { type Clock, every, sleep, withDeadline } from "@smartstack/core";
+import zookeeper, { type Exception, type Stat } from "node-zookeeper-client";
 import type { Held } from "../contents.ts";
 import { CALL_MS_MAX, PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
 import { closedError } from "../mirror.ts";
-import { sessionLost, unreachable } from "../session.ts";
+import { type Access, aclOf } from "./access.ts";
 import { type Connection, type ConnectOptions, connectZooKeeper } from "./connection.ts";
-
-/** One step of a transaction. */
-export type Step =
-  | { readonly do: "check"; readonly path: string }
-  | { readonly do: "remove"; readonly path: string }
-  | { readonly do: "set"; readonly path: string; readonly text: string }
-  | { readonly do: "create"; readonly path: string; readonly text: string };
-
-/** Which step failed, and how; undefined when all were done. */
-export type Refusal = { readonly step: number; readonly reason: "no node" | "node exists" } | undefined;
+import { asStackError, codeOf } from "./errors.ts";
+import { type Call, commit, type Refusal, type Step } from "./transaction.ts";
 
 type Callback<T> = (error: Error | Exception | null, value: T) => void;
 
@@ -33,12 +25,18 @@ export interface ZooKeeper extends Pick<Connection, "resume" | "sessionId" | "se
   end(): Promise<void>;
 }
 
+export interface OpenOptions extends ConnectOptions {
+  /** Who may do what with the nodes we make. */
+  readonly access: Access;
+}
+
 const NO_SESSION = "0000000000000000";
 const END_MS_MAX = 500;
 
-/** @throws as connectZooKeeper */
-export async function openZooKeeper(options: ConnectOptions): Promise<ZooKeeper> {
+/** A connection that has caught up with its ensemble. @throws as connectZooKeeper */
+export async function openZooKeeper(options: OpenOptions): Promise<ZooKeeper> {
   const { host, clock } = options;
+  const acl = aclOf(options.access);
   const connection = await connectZooKeeper(options);
   const { client, closed } = connection;
   const call = caller(connection, host, clock);
@@ -64,7 +62,16 @@ export async function openZooKeeper(options: ConnectOptions): Promise<ZooKeeper>
     // The library answers null for a node that is not there.
     return stat ? holdOf(stat) : undefined;
   };
-  beat(connection, clock, host, () => exists("/", undefined, PROBE_MS_MAX));
+  try {
+    // A member that lags behind would show a past that this process has left behind already. It answers a write only
+    // once it has caught up with it; this one changes nothing.
+    await commit(client, acl, [{ do: "check", path: "/" }], call, host);
+  } catch (error) {
+    const reason = asStackError(`zookeeper ${host} catching up`, error);
+    connection.drop(reason);
+    throw reason;
+  }
+  beat(connection, clock, host, (ms) => exists("/", undefined, ms));
 
   return {
     ...connection,
@@ -90,10 +97,11 @@ export async function openZooKeeper(options: ConnectOptions): Promise<ZooKeeper>
       const parts = path.split("/").slice(1);
       for (let depth = 1; depth <= parts.length; depth++) {
         const at = `/${parts.slice(0, depth).join("/")}`;
-        await answer<string>(zookeeper.Exception.NODE_EXISTS, (done) => client.create(at, done), `create ${at}`);
+        if ((await exists(at)) !== undefined) continue;
+        await answer<string>(zookeeper.Exception.NODE_EXISTS, (done) => client.create(at, acl, done), `create ${at}`);
       }
     },
-    commit: (steps) => commit(client, steps, call, host),
+    commit: (steps) => commit(client, acl, steps, call, host),
     async end() {
       if (closed.aborted) return;
       client.close();
@@ -103,15 +111,22 @@ export async function openZooKeeper(options: ConnectOptions): Promise<ZooKeeper>
   };
 }
 
-/** The library reads for ever from a peer that vanished: ask, and take silence for the end. */
-function beat(connection: Connection, clock: Clock, host: string, ask: () => Promise<unknown>): void {
-  const stop = every(clock, Math.min(connection.sessionMs / 3, PROBE_EVERY_MS), () => {
-    ask().catch((error: unknown) => connection.drop(asStackError(`zookeeper ${host} heartbeat`, error)));
+/**
+ * The library reads for ever from a peer that vanished: ask, and take silence for the end. Soon enough that a session
+ * can still be resumed at another server.
+ */
+function beat(
+  { sessionMs, closed, drop }: Connection,
+  clock: Clock,
+  host: string,
+  ask: (msMax: number) => Promise<unknown>,
+): void {
+  const stop = every(clock, Math.min(sessionMs / 3, PROBE_EVERY_MS), () => {
+    const waitMs = Math.min(sessionMs / 2, PROBE_MS_MAX);
+    ask(waitMs).catch((error: unknown) => drop(asStackError(`zookeeper ${host} heartbeat`, error)));
   });
-  connection.closed.addEventListener("abort", stop, { once: true });
+  closed.addEventListener("abort", stop, { once: true });
 }
-
-type Call = <T>(what: string, work: (done: Callback<T>) => void, ms?: number) => Promise<T>;
 
 function caller(connection: Connection, host: string, clock: Clock): Call {
   // What was queued while a connection went down never calls back.
@@ -135,47 +150,7 @@ function caller(connection: Connection, host: string, clock: Clock): Call {
   };
 }
 
-async function commit(client: Client, steps: readonly Step[], call: Call, host: string): Promise<Refusal> {
-  const transaction = client.transaction();
-  for (const step of steps) {
-    if (step.do === "check") transaction.check(step.path);
-    else if (step.do === "remove") transaction.remove(step.path);
-    else if (step.do === "set") transaction.setData(step.path, Buffer.from(step.text));
-    else transaction.create(step.path, Buffer.from(step.text), zookeeper.CreateMode.EPHEMERAL);
-  }
-  type Results = readonly { readonly err?: number }[] | undefined;
-  const what = `transaction of ${steps.length}`;
-  // The steps before the failed one report 0 then, those after it a code of their own; the library's error is the first.
-  const settle = (done: Callback<{ error: Error | Exception | null; results: Results }>): void =>
-    transaction.commit((error, results: Results) => done(null, { error, results }));
-  const { error, results } = await call(what, settle).catch((failure: unknown) => {
-    throw asStackError(`zookeeper ${host} ${what}`, failure);
-  });
-  if (!error) return undefined;
-  const code = codeOf(error);
-  const step = Math.max(0, results?.findIndex((result) => result.err === code) ?? 0);
-  if (code === zookeeper.Exception.NO_NODE) return { step, reason: "no node" };
-  if (code === zookeeper.Exception.NODE_EXISTS) return { step, reason: "node exists" };
-  throw asStackError(`zookeeper ${host} ${what}`, error);
-}
-
 function holdOf(stat: Stat): { readonly hold?: string } {
   const hold = stat.ephemeralOwner.toString("hex");
   return hold === NO_SESSION ? {} : { hold };
-}
-
-function codeOf(error: unknown): number | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
-}
-
-function asStackError(what: string, error: unknown): StackError {
-  if (error instanceof StackError) return error.code === "DEADLINE" ? unreachable(what, error) : error;
-  if (codeOf(error) === zookeeper.Exception.SESSION_EXPIRED)
-    return sessionLost("the ZooKeeper session has expired", error);
-  if (codeOf(error) === zookeeper.Exception.CONNECTION_LOSS) return unreachable(what, error);
-  return new StackError("REGISTRY_FAILED", `${what}: ${describeError(error)}`, {
-    side: "registry",
-    retry: "after-backoff",
-    cause: error,
-  });
 }

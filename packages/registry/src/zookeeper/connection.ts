@@ -5,6 +5,8 @@ import zookeeper, { type Client } from "node-zookeeper-client";
 import { CALL_MS_MAX } from "../driver.ts";
 import { closedError } from "../mirror.ts";
 import { sessionLost, unreachable } from "../session.ts";
+import { asStackError } from "./errors.ts";
+import { messages } from "./messages.ts";
 
 /** What takes a session up again on another connection. */
 export interface Resume {
@@ -30,13 +32,15 @@ export interface ConnectOptions {
   readonly host: string;
   readonly sessionMs: number;
   readonly resume?: Resume | undefined;
+  /** `username:password`, asked for at each connect. */
+  readonly credentials?: () => Promise<string | undefined>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
 /** What node-zookeeper-client keeps to itself, as of 1.1.3. */
 interface Internals {
-  readonly connectionManager: EventEmitter & {
+  readonly manager: EventEmitter & {
     /** The library's parser takes an IPv6 address for several words. */
     readonly servers: { readonly host: string; readonly port: number }[];
     connect(): void;
@@ -48,24 +52,20 @@ interface Internals {
 
 const STATE_CLOSED = -2;
 const STATE_SESSION_EXPIRED = -3;
+const STATE_AUTH_FAILED = -4;
 
 /**
  * Connects, or throws within CALL_MS_MAX. The library's own reconnecting is switched off: after a cut in the middle of a
  * packet it takes the rest for the beginning of the next stream, it never gives up on a server that accepts and stays
  * silent, and it never comes back from an expired session.
- * @throws StackError REGISTRY_SESSION_LOST when the session to resume has expired; REGISTRY_UNREACHABLE.
+ * @throws StackError REGISTRY_SESSION_LOST when the session to resume has expired; REGISTRY_UNREACHABLE; REGISTRY_FAILED
+ * for a password that cannot be had.
  */
 export async function connectZooKeeper(options: ConnectOptions): Promise<Connection> {
-  const { host, resume, clock, signal } = options;
+  const { host, clock, signal } = options;
   const what = `zookeeper ${host} connect`;
-  const session = resume === undefined ? {} : { sessionId: resume.id, sessionPassword: resume.password };
-  const client = zookeeper.createClient(host, { sessionTimeout: options.sessionMs, retries: 0, ...session });
-  const { connectionManager: manager } = client as unknown as Internals;
-  const colon = host.lastIndexOf(":");
-  manager.servers.splice(0, manager.servers.length, {
-    host: host.slice(0, colon).replace(/^\[|\]$/g, ""),
-    port: Number(host.slice(colon + 1)),
-  });
+  const credentials = await credentialsOf(options, what);
+  const { client, manager } = clientOf(options);
   const closed = new AbortController();
   const drop = (reason: StackError): void => {
     if (closed.signal.aborted) return;
@@ -74,18 +74,14 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<Connect
     manager.connectTimeoutHandler?.unref();
     manager.socket?.destroy();
   };
-  const guard = manager.onSocketData;
-  manager.onSocketData = (bytes) => {
-    try {
-      guard.call(manager, bytes);
-    } catch (error) {
-      // Bytes that are no ZooKeeper answer, or an error code newer than the library.
-      drop(unreachable(`zookeeper ${host}: unintelligible answer`, error));
-    }
-  };
+  readWhole(manager, closed.signal, (error) => {
+    // Bytes that are no ZooKeeper answer, or an error code newer than the library.
+    drop(unreachable(`zookeeper ${host}: unintelligible answer`, error));
+  });
   manager.on("state", (state: number) => {
     if (state === STATE_SESSION_EXPIRED) drop(sessionLost("the ZooKeeper session has expired"));
     if (state === STATE_CLOSED) drop(unreachable(what, "the connection was closed"));
+    if (state === STATE_AUTH_FAILED) drop(unreachable(what, "the server refuses username and password"));
   });
 
   const abort = (): void => drop(closedError());
@@ -107,6 +103,8 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<Connect
   } finally {
     signal.removeEventListener("abort", abort);
   }
+  // Not before: what is queued while the library connects is sent behind the first requests.
+  if (credentials !== undefined) client.addAuthInfo("digest", Buffer.from(credentials));
   return {
     client,
     resume: { id: client.getSessionId(), password: client.getSessionPassword() },
@@ -114,5 +112,39 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<Connect
     sessionMs: client.getSessionTimeout(),
     closed: closed.signal,
     drop,
+  };
+}
+
+async function credentialsOf({ credentials }: ConnectOptions, what: string): Promise<string | undefined> {
+  try {
+    return await credentials?.();
+  } catch (error) {
+    throw asStackError(what, error);
+  }
+}
+
+function clientOf({ host, sessionMs, resume }: ConnectOptions): Internals & { readonly client: Client } {
+  const session = resume === undefined ? {} : { sessionId: resume.id, sessionPassword: resume.password };
+  const client = zookeeper.createClient(host, { sessionTimeout: sessionMs, retries: 0, ...session });
+  const { connectionManager: manager } = client as unknown as { readonly connectionManager: Internals["manager"] };
+  const colon = host.lastIndexOf(":");
+  manager.servers.splice(0, manager.servers.length, {
+    host: host.slice(0, colon).replace(/^\[|\]$/g, ""),
+    port: Number(host.slice(colon + 1)),
+  });
+  return { client, manager };
+}
+
+function readWhole(manager: Internals["manager"], closed: AbortSignal, refuse: (error: unknown) => void): void {
+  const deliver = manager.onSocketData;
+  const feed = messages((message) => {
+    if (!closed.aborted) deliver.call(manager, message);
+  });
+  manager.onSocketData = (bytes) => {
+    try {
+      feed(bytes);
+    } catch (error) {
+      refuse(error);
+    }
   };
 }

@@ -2,8 +2,9 @@ import { type Clock, type NodeEntry, StackError, sleep } from "@smartstack/core"
 import { transactionsOf } from "../driver.ts";
 import { type Holder, refused } from "../session.ts";
 import { replace } from "./claim.ts";
-import type { Refusal, Step, ZooKeeper } from "./client.ts";
+import type { ZooKeeper } from "./client.ts";
 import { parentOf, pathsOf } from "./paths.ts";
+import type { Refusal, Step } from "./transaction.ts";
 
 /** How long watchers get to see that the instances went before their node entry does. */
 const WITHDRAWAL_SEEN_MS = 500;

@@ -1,21 +1,23 @@
-import { type InstanceRecord, isStackError, type NodeEntry, type Registry, type Session } from "@smartstack/core";
+import type { InstanceRecord, NodeEntry, Registry, Session } from "@smartstack/core";
+import { splitChroot } from "../config.ts";
 import type { RegistryDeps } from "../driver.ts";
-import { type Link, link } from "../link.ts";
+import { link } from "../link.ts";
 import { closedError, mirror } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
 import { loseOnce, openSession, sessionLost } from "../session.ts";
 import type { ZooKeeperConfig } from "../zookeeper.ts";
 import { claim } from "./claim.ts";
-import { openZooKeeper, type ZooKeeper } from "./client.ts";
+import type { ZooKeeper } from "./client.ts";
 import type { Resume } from "./connection.ts";
+import { connector, resumeOrBegin } from "./ensemble.ts";
 import { zooKeeperHolder } from "./holder.ts";
 import { zooKeeperSource } from "./source.ts";
 
 /** The driver for ZooKeeper. Watching and announcing have a session each. */
 export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): Registry {
   const { clock, events } = deps;
-  const { prefix, hosts } = config;
-  const state = link(clock, "zookeeper", `${hosts.join(",")}${prefix}`);
+  const prefix = `${splitChroot(config.hosts).chroot}${config.prefix}`;
+  const state = link(clock, "zookeeper", `${config.hosts.join(",")}${config.prefix}`);
   const connect = connector(config, deps, state);
   const copies = mirror(zooKeeperSource(connect, prefix), state, rejecter(events), clock);
   const announced = new Set<string>();
@@ -54,7 +56,7 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
     async announce(owner, restore, signal) {
       let zk: ZooKeeper | undefined;
       try {
-        zk = await connectAs(connect, sessions, owner.node, signal);
+        zk = await resumeOrBegin(connect, sessions, owner.node, signal);
         return await announceOn(zk, owner, restore, signal);
       } catch (error) {
         // Not ended: entries that moved to this session must live until the next attempt resumes it.
@@ -71,35 +73,4 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
       await copies.close();
     },
   };
-}
-
-type Connect = (signal: AbortSignal, resume?: Resume) => Promise<ZooKeeper>;
-
-/** Each attempt takes the next server. */
-function connector({ hosts, ttl }: ZooKeeperConfig, { clock, random }: RegistryDeps, state: Link): Connect {
-  let turn = Math.floor(random() * hosts.length);
-  return async (signal, resume) => {
-    const host = hosts[turn++ % hosts.length] ?? "";
-    const zk = await openZooKeeper({ host, sessionMs: ttl, resume, clock, signal });
-    state.up({ position: `session 0x${zk.sessionId}`, ttlMs: zk.sessionMs });
-    return zk;
-  };
-}
-
-/** Resumes the session that this node's entries hang on, or begins a new one if that has expired. */
-async function connectAs(
-  connect: Connect,
-  sessions: Map<string, Resume>,
-  node: string,
-  signal: AbortSignal,
-): Promise<ZooKeeper> {
-  const before = sessions.get(node);
-  if (before === undefined) return connect(signal);
-  try {
-    return await connect(signal, before);
-  } catch (error) {
-    if (!isStackError(error) || error.code !== "REGISTRY_SESSION_LOST") throw error;
-    sessions.delete(node);
-    return connect(signal);
-  }
 }

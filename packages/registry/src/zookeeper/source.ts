@@ -6,7 +6,7 @@ import type { ZooKeeper } from "./client.ts";
 const NODES = ".nodes";
 /** How many reads are on their way at once. */
 const READS_MAX = 256;
-/** Rounds of reading before what was found is reported although more has changed meanwhile. */
+/** Rounds of reading, beside those that read each entry once, before what was found is reported although more has changed. */
 const ROUNDS_MAX = 200;
 
 /** Reads the tree under the prefix and keeps reading what its one-shot watches point at. */
@@ -88,7 +88,9 @@ function watchedTree(zk: ZooKeeper, prefix: string, touched: () => void): Tree {
     pending: () => state.dirty.size > 0,
     async settle() {
       state.changes = new Map();
-      for (let round = 0; round < ROUNDS_MAX; round++) {
+      let unread = 0;
+      for (let round = 0; round < ROUNDS_MAX + unread / READS_MAX; round++) {
+        unread = Math.max(unread, state.dirty.size);
         if (state.dirty.size === 0 && state.mustCheckNodes) state.dirty.add(NODES);
         const part = [...state.dirty].slice(0, READS_MAX);
         if (part.length === 0) break;

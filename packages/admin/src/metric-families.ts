@@ -1,0 +1,167 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { EventCounts } from "./event-counts.ts";
+import type { AdminSources } from "./sources.ts";
+
+type Metric = Counter<string> | Gauge<string>;
+
+/** Prometheus' text format. */
+export interface MetricsText {
+  readonly text: string;
+  readonly type: string;
+}
+
+/** Renders the sources as they are at each call. Labels name services, backends and registries that exist then: they are bounded by what runs. */
+export function metricFamilies(sources: AdminSources, events: EventCounts): () => Promise<MetricsText> {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge: MakeGauge = (name, help, labelNames = []) =>
+    new Gauge({ name: `smartstack_${name}`, help, labelNames, registers: [registry] });
+  const counter: MakeCounter = (name, help, labelNames = []) =>
+    new Counter({ name: `smartstack_${name}`, help, labelNames, registers: [registry] });
+  const collect = [
+    eventMetrics(events, gauge, counter),
+    processMetrics(sources, gauge),
+    serviceMetrics(sources, gauge, counter),
+    backendMetrics(sources, gauge, counter),
+    containerMetrics(sources, gauge),
+  ];
+  return async () => {
+    for (const each of collect) each();
+    return { text: await registry.metrics(), type: registry.contentType };
+  };
+}
+
+type MakeGauge = (name: string, help: string, labelNames?: readonly string[]) => Gauge<string>;
+type MakeCounter = (name: string, help: string, labelNames?: readonly string[]) => Counter<string>;
+
+/** What only events tell. */
+function eventMetrics(events: EventCounts, gauge: MakeGauge, counter: MakeCounter): () => void {
+  const all = counter("events_total", "Transitions of any kind, by event name", ["event"]);
+  const rejected = counter("registry_documents_rejected_total", "Registry documents that did not parse");
+  const drift = counter("docker_drift_total", "Differences to Docker's list that no event had told");
+  // Made at the first word of Docker: a process that does not watch it must not show it as away.
+  let docker: Gauge<string> | undefined;
+  const revision = gauge("view_revision", "Number of the view that the proxy routes by");
+  const backends = gauge("view_backends", "Backends in that view");
+  return () => {
+    for (const metric of [all, rejected, drift]) metric.reset();
+    for (const [event, count] of events.byName()) all.inc({ event }, count);
+    rejected.inc(events.byName().get("registry.document_rejected") ?? 0);
+    drift.inc(events.byName().get("docker.drift") ?? 0);
+    const connected = events.dockerConnected();
+    if (connected !== undefined) {
+      docker ??= gauge("docker_connected", "1 while every Docker engine answers");
+      docker.set(connected ? 1 : 0);
+    }
+    revision.set(events.view().revision);
+    backends.set(events.view().backends);
+  };
+}
+
+function processMetrics(sources: AdminSources, gauge: MakeGauge): () => void {
+  const info = gauge("info", "Always 1", ["version", "role", "node"]);
+  const started = gauge("start_time_seconds", "When this process started, Unix time");
+  const ready = gauge("ready", "1 while /readyz answers 200");
+  const connected = gauge("registry_connected", "1 while the registry answers", ["type", "target"]);
+  const ttl = gauge("registry_ttl_seconds", "Granted lease or session time", ["type", "target"]);
+  return () => {
+    const status = sources.status();
+    for (const metric of [info, connected, ttl]) metric.reset();
+    info.set({ version: status.version, role: status.role, node: status.node ?? "" }, 1);
+    started.set(status.startedMs / 1_000);
+    ready.set(status.readiness.every((part) => part.ready) ? 1 : 0);
+    for (const { type, target, connected: up, ttlMs } of status.registries) {
+      connected.set({ type, target }, up ? 1 : 0);
+      if (ttlMs !== undefined) ttl.set({ type, target }, ttlMs / 1_000);
+    }
+  };
+}
+
+function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCounter): () => void {
+  const labels = ["service"];
+  const clients = gauge("service_active_clients", "Open client connections", labels);
+  const connections = counter("service_connections_total", "Accepted client connections", labels);
+  const requests = counter("service_requests_total", "HTTP requests", labels);
+  const responses = counter("service_responses_total", "HTTP responses by status class", ["service", "class"]);
+  const noBackend = counter("service_no_backend_total", "Answered by the proxy because no backend could", labels);
+  const retries = counter("service_retries_total", "Attempts beyond the first", labels);
+  const refused = counter("service_refused_total", "Closed for lack of a PROXY protocol header", labels);
+  const stale = gauge("service_stale", "1 while the view is served without its registry", labels);
+  const listening = gauge("service_listeners", "Listeners by state", ["service", "state"]);
+  const all: readonly Metric[] = [
+    ...[clients, connections, requests, responses],
+    ...[noBackend, retries, refused, stale, listening],
+  ];
+  return () => {
+    for (const metric of all) metric.reset();
+    for (const { name: service, counters, listeners, stale: since } of sources.services()) {
+      clients.set({ service }, counters.activeClients);
+      connections.inc({ service }, counters.connections);
+      requests.inc({ service }, counters.requests);
+      noBackend.inc({ service }, counters.noBackend);
+      retries.inc({ service }, counters.retries);
+      refused.inc({ service }, counters.refused);
+      stale.set({ service }, since === undefined ? 0 : 1);
+      for (let digit = 1; digit <= 5; digit++)
+        responses.inc({ service, class: `${digit}xx` }, counters.responses[digit] ?? 0);
+      for (const { state } of listeners) listening.inc({ service, state });
+    }
+  };
+}
+
+function backendMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCounter): () => void {
+  const labels = ["service", "backend"];
+  const usable = gauge("backend_usable", "1 while it gets traffic", labels);
+  const suspect = gauge("backend_suspect", "1 while its registration is missing without a word", labels);
+  const weight = gauge("backend_weight", "Its share of traffic", labels);
+  const active = gauge("backend_active", "Requests or connections in progress", labels);
+  const connections = counter("backend_connections_total", "Connections opened to it", labels);
+  const requests = counter("backend_requests_total", "Requests sent to it", labels);
+  const failures = counter("backend_failures_total", "Failed connections and requests", labels);
+  const retries = counter("backend_retries_total", "Attempts that were made again elsewhere", labels);
+  const received = counter("backend_received_bytes_total", "Bytes read from it", labels);
+  const sent = counter("backend_sent_bytes_total", "Bytes written to it", labels);
+  const all: readonly Metric[] = [
+    usable,
+    suspect,
+    weight,
+    active,
+    connections,
+    requests,
+    failures,
+    retries,
+    received,
+    sent,
+  ];
+  return () => {
+    for (const metric of all) metric.reset();
+    for (const { name: service, backends } of sources.services()) {
+      for (const { id: backend, counters, ...status } of backends) {
+        const label = { service, backend };
+        usable.set(label, status.usable ? 1 : 0);
+        suspect.set(label, status.suspect ? 1 : 0);
+        weight.set(label, status.weight);
+        active.set(label, counters.active);
+        connections.inc(label, counters.connections);
+        requests.inc(label, counters.requests);
+        failures.inc(label, counters.failures);
+        retries.inc(label, counters.retries);
+        received.inc(label, counters.bytesOut);
+        sent.inc(label, counters.bytesIn);
+      }
+    }
+  };
+}
+
+function containerMetrics(sources: AdminSources, gauge: MakeGauge): () => void {
+  const announced = gauge("instances_announced", "Instances of this node in the registry now");
+  const down = gauge("instances_down", "Instances of this node that are kept out of the registry");
+  const refused = gauge("containers_refused", "Containers that asked to be registered and were not");
+  return () => {
+    const containers = sources.containers();
+    const registrations = containers.flatMap((container) => container.registrations);
+    announced.set(registrations.filter((each) => each.announced).length);
+    down.set(registrations.filter((each) => !each.announced).length);
+    refused.set(containers.filter((container) => container.refusals.length > 0).length);
+  };
+}
