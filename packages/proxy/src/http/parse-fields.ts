@@ -1,5 +1,6 @@
 import * as h from "./head.ts";
-import { BYTE_CLASS, COLON, CR, equalsWord, FIELD_VALUE, LF, SP, TAB, TOKEN } from "./tables.ts";
+import { scanOf, scanValue } from "./scan-value.ts";
+import { BYTE_CLASS, COLON, CR, equalsWord, LF, SP, TAB, TOKEN } from "./tables.ts";
 
 /** What a parse says: more bytes are needed, the head is complete, or the HTTP status to refuse it with. */
 export const NEED_MORE = 0;
@@ -16,6 +17,8 @@ export function refuse(head: h.Head, status: number, problem: string): Verdict {
  * blank before the colon, no folding, no bare CR or LF, no control bytes (RFC 9112 §5, §2.2).
  */
 export function parseFields(bytes: Uint8Array, at: number, end: number, head: h.Head): Verdict {
+  const { offsets, kinds } = head;
+  const scan = scanOf(bytes);
   head.count = 0;
   let pos = at;
   for (;;) {
@@ -34,26 +37,21 @@ export function parseFields(bytes: Uint8Array, at: number, end: number, head: h.
     const nameEnd = pos++;
     while (pos < end && (bytes[pos] === SP || bytes[pos] === TAB)) pos++;
     const value = pos;
-    while (pos < end && ((BYTE_CLASS[bytes[pos] as number] as number) & FIELD_VALUE) !== 0) pos++;
+    pos = scanValue(scan, pos, end);
     if (pos >= end) return NEED_MORE;
     if (bytes[pos] !== CR) return refuse(head, 400, "control byte in a header value");
     if (pos + 1 >= end) return NEED_MORE;
     if (bytes[pos + 1] !== LF) return refuse(head, 400, "CR without LF");
     let valueEnd = pos;
     while (valueEnd > value && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === TAB)) valueEnd--;
-    record(bytes, head, name, nameEnd, value, valueEnd);
+    const slot = head.count * 4;
+    offsets[slot] = name;
+    offsets[slot + 1] = nameEnd;
+    offsets[slot + 2] = value;
+    offsets[slot + 3] = valueEnd;
+    kinds[head.count++] = kindOf(bytes, name, nameEnd);
     pos += 2;
   }
-}
-
-function record(bytes: Uint8Array, head: h.Head, name: number, nameEnd: number, value: number, valueEnd: number): void {
-  const slot = head.count * 4;
-  head.offsets[slot] = name;
-  head.offsets[slot + 1] = nameEnd;
-  head.offsets[slot + 2] = value;
-  head.offsets[slot + 3] = valueEnd;
-  head.kinds[head.count] = kindOf(bytes, name, nameEnd);
-  head.count++;
 }
 
 // By length first: most headers are told apart without reading a byte of them.
