@@ -1,5 +1,14 @@
 import { strict as assert } from "node:assert";
-import { entryKey, type InstanceRecord, type NodeEntry, type Registry } from "@smartstack/core";
+import {
+  type Batch,
+  entryKey,
+  type InstanceRecord,
+  isStackError,
+  type NodeEntry,
+  type Registry,
+  type Session,
+} from "@smartstack/core";
+import { until } from "@smartstack/core/testing";
 import { type Announcer, announcer, type Follower, follow } from "./registry-follower.ts";
 import type { RegistryBench } from "./registry-harness.ts";
 
@@ -54,6 +63,58 @@ export function announced(
   const nerve = announcer(registry, node, wanted);
   context.defer(() => nerve.stop("keep"));
   return nerve;
+}
+
+export interface Scene {
+  readonly session: Session;
+  /** The registry object that the session belongs to. */
+  readonly registry: Registry;
+  /** Watches `web` by a registry object of its own. */
+  readonly follower: Follower;
+}
+
+/** node-a, with what it announced already seen by a watcher of `web`. */
+export async function scene(
+  context: CaseContext,
+  restore: readonly InstanceRecord[],
+  node = owner("node-a", "b1"),
+): Promise<Scene> {
+  const registry = await context.open();
+  const session = await registry.announce(node, restore, NEVER);
+  const follower = followed(context, await context.open(), "web");
+  const ids = restore.filter(({ service }) => service === "web").map(({ id }) => id);
+  await soon(context, "announced", () => {
+    const { instances, nodes } = follower.state();
+    return nodes.has(node.node) && ids.every((id) => instances.has(id));
+  });
+  return { session, registry, follower };
+}
+
+/** Waits for what must happen soon. */
+export function soon<T>(
+  { waitMs: timeoutMs }: Pick<CaseContext, "waitMs">,
+  what: string,
+  check: () => T | Promise<T>,
+): Promise<Exclude<T, undefined | false>> {
+  return until(check, { what, timeoutMs });
+}
+
+/**
+ * Writes a marker and waits until a watcher of `web` has seen it: whatever was to be reported before it has been.
+ * Returns the batches since `from`, the marker's left out.
+ */
+export async function batchesUntilMarker(
+  context: CaseContext,
+  { session, follower }: Pick<Scene, "session" | "follower">,
+  from: number,
+): Promise<Batch[]> {
+  await session.put(record("web", "marker", 9_999));
+  await soon(context, "the marker", () => follower.names().includes("marker"));
+  return follower.batches.slice(from).filter((batch) => !JSON.stringify(batch).includes('"marker"'));
+}
+
+export function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => isStackError(error) && error.code === code;
 }
 
 /** No watcher may ever have seen this boot's node entry without the instances that came with it. */

@@ -81,10 +81,12 @@ async function outageChangesArrive(context: CaseContext): Promise<void> {
   const server = serverOf(context);
   const [gone, kept, moved] = ["web/gone", "web/kept", "web/moved"] as const;
   for (const path of [gone, kept, moved]) await bench.foreign(path, encodeInstance({ host: "127.0.0.1", port: 80 }));
-  const follower = followed(context, await context.open(), "web");
+  const watching = await context.open();
+  const follower = followed(context, watching, "web");
   await until(() => follower.names().length === 3, { what: "there", timeoutMs });
   const before = follower.resets();
   await server.kill();
+  await until(() => !watching.status().connected, { what: "noticed", timeoutMs });
   const change = async (): Promise<void> => {
     await bench.foreign(gone, undefined);
     await bench.foreign(moved, encodeInstance({ host: "127.0.0.1", port: 81 }));

@@ -1,11 +1,12 @@
 import { strict as assert } from "node:assert";
-import { isStackError, lossOf } from "@smartstack/core";
+import { lossOf } from "@smartstack/core";
 import { until } from "@smartstack/core/testing";
 import {
   announced,
   assertAnnouncedWhole,
   type CaseContext,
   followed,
+  hasCode,
   idsOf,
   NEVER,
   owner,
@@ -13,10 +14,6 @@ import {
   record,
   records,
 } from "./registry-case.ts";
-
-function hasCode(code: string): (error: unknown) => boolean {
-  return (error) => isStackError(error) && error.code === code;
-}
 
 async function secondNerveFencesFirst(context: CaseContext): Promise<void> {
   const { bench, waitMs: timeoutMs } = context;

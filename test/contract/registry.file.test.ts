@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { registryContract } from "./registry.suite.ts";
 import { NEEDS } from "./registry-cases-disruption.ts";
+import type { ServerControl } from "./registry-harness.ts";
 import { openers } from "./registry-real-harness.ts";
 
 const TTL_MS = 3_000;
@@ -22,7 +23,24 @@ async function writeForeign(file: string, text: string | undefined): Promise<voi
   await rename(`${file}.foreign`, file);
 }
 
-const noServer = [...NEEDS.server, ...NEEDS.freeze].map((name) => [name, "a directory has no server"]);
+const unfreezable = NEEDS.freeze.map((name) => [name, "a directory does not freeze"]);
+
+/** A volume that is unmounted, and mounted again. */
+function volumeOf(root: string): ServerControl {
+  const away = `${root}.away`;
+  return {
+    async kill() {
+      await mkdir(root, { recursive: true });
+      await rename(root, away);
+      // In its place lies what nobody can use as a directory.
+      await writeFile(root, "");
+    },
+    async start() {
+      await rm(root);
+      await rename(away, root);
+    },
+  };
+}
 
 registryContract(
   "file",
@@ -36,6 +54,7 @@ registryContract(
         const root = join(base, `case${cases++}`);
         return {
           ...openers({ type: "file", prefix: root, ttl: TTL_MS }),
+          server: volumeOf(root),
           read: () => readTree(root),
           foreign: (path, text) => writeForeign(join(root, `${path}.json`), text),
           wipe: () => rm(root, { recursive: true, force: true }),
@@ -45,5 +64,5 @@ registryContract(
       stop: () => rm(base, { recursive: true, force: true }),
     };
   },
-  { skip: Object.fromEntries(noServer) },
+  { skip: Object.fromEntries(unfreezable) },
 );

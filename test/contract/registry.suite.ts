@@ -1,16 +1,24 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
 import type { RegistryCase } from "./registry-case.ts";
 import { disruptionCases } from "./registry-cases-disruption.ts";
+import { documentCases } from "./registry-cases-documents.ts";
+import { followingCases } from "./registry-cases-following.ts";
 import { foreignCases } from "./registry-cases-foreign.ts";
+import { lifeCases } from "./registry-cases-life.ts";
 import { ownershipCases } from "./registry-cases-ownership.ts";
+import { sessionCases } from "./registry-cases-session.ts";
 import { watchCases } from "./registry-cases-watch.ts";
 import type { RegistryHarness } from "./registry-harness.ts";
 
 /** Everything a kind of registry must do, each case on a prefix of its own. */
 export const REGISTRY_CASES: readonly RegistryCase[] = [
   ...watchCases,
+  ...followingCases,
+  ...documentCases,
   ...foreignCases,
+  ...sessionCases,
   ...ownershipCases,
+  ...lifeCases,
   ...disruptionCases,
 ];
 

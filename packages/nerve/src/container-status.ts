@@ -27,8 +27,11 @@ export function allStatus(
 /** A container for `status` and `explain`: what it is registered as, and why not as more. Pure. */
 function containerStatus(judged: Judged, context: StatusContext): ContainerStatus {
   const { tracked, out, verdict } = judged;
-  // What does not run has neither address nor ports: what follows from that is no news.
-  const refusals = out === undefined ? verdict.refusals : [out];
+  const refusals = [
+    // What does not run has neither address nor ports: what follows from that is no news.
+    ...(out === undefined ? verdict.refusals : [out]),
+    ...(verdict.ignored === undefined ? [] : [verdict.ignored]),
+  ];
   const { lifecycle } = tracked;
   const odd = lifecycle.phase === "in" && lifecycle.note !== undefined ? [lifecycle.note] : [];
   const stale = tracked.problem === undefined ? [] : [`what is known may be old: ${tracked.problem}`];
@@ -38,8 +41,6 @@ function containerStatus(judged: Judged, context: StatusContext): ContainerStatu
     ...(tracked.facts?.image ? { image: tracked.facts.image } : {}),
     running: tracked.facts?.running ?? false,
     registrations: context.registrationsOf(tracked.id).map((registration) => registrationStatus(registration, context)),
-    asks: verdict.asks,
-    ...(verdict.ignored === undefined ? {} : { ignored: verdict.ignored }),
     refusals,
     warnings: [...verdict.warnings, ...odd, ...stale],
   };
@@ -52,7 +53,6 @@ function configStatus(registration: Registration, context: StatusContext): Conta
     name: registration.offer.service,
     running: true,
     registrations: [registrationStatus(registration, context)],
-    asks: [registration.offer.service],
     refusals: [],
     warnings: [],
   };
@@ -67,10 +67,8 @@ function registrationStatus(registration: Registration, context: StatusContext):
   return {
     service: offer.service,
     id: offer.id,
-    namedBy: offer.namedBy,
     address: formatAddress(offer.instance.host, offer.instance.port),
     addressReason: offer.addressReason,
-    otherAddresses: offer.otherAddresses,
     check: offer.checks.map(checkText).join(", ") || "none",
     health,
     state: context.state(key),

@@ -37,8 +37,8 @@ export function ownEntries(node: string, copy: Copy, clock: Clock, overdue: () =
 
   const wrote = (path: string, held: Held | undefined): void => {
     if (placeOf(path)?.kind !== "instance") return;
-    if (copy.contents.get(path)?.text === held?.text) {
-      awaited.delete(path);
+    // With another write still to come back, equal texts may be an older state that the other one will change.
+    if (!awaited.has(path) && copy.contents.get(path)?.text === held?.text) {
       look(path);
       return;
     }
@@ -49,7 +49,7 @@ export function ownEntries(node: string, copy: Copy, clock: Clock, overdue: () =
       if (awaited.get(path) !== own) return;
       awaited.delete(path);
       look(path);
-      overdue();
+      if (copy.contents.get(path)?.text !== held?.text) overdue();
     };
     clock.after(ECHO_MS_MAX, giveUp, { background: true });
   };

@@ -13,7 +13,8 @@ import {
   StackError,
   withDeadline,
 } from "@smartstack/core";
-import { type Changes, type Held, instancePath, livingHolder, nodePath } from "./contents.ts";
+import { assertUnclaimed, holderBesides } from "./claims.ts";
+import { type Changes, type Held, instancePath, nodePath } from "./contents.ts";
 import type { Link } from "./link.ts";
 import type { Copy } from "./mirror.ts";
 import { type OwnEntries, ownEntries } from "./own-entries.ts";
@@ -52,42 +53,48 @@ export interface SessionOptions {
 export function openSession(options: SessionOptions): Session {
   const { owner, copy, holder, lost, link, clock } = options;
   let notify: (() => void) | undefined;
-  let closing: Promise<void> | undefined;
+  let closed: Promise<void> | undefined;
+  let closing = false;
+  const shown = new AbortController();
   const tell = (): void => {
-    if (!lost.signal.aborted && closing === undefined) notify?.();
+    if (!lost.signal.aborted && !closing) notify?.();
   };
   const own = ownEntries(owner.node, copy, clock, tell);
   for (const [path, held] of options.written) own.wrote(path, held);
 
   const lose = (error: StackError): void => loseOnce(lost, error);
   const guarded = async (work: () => Promise<void>): Promise<void> => {
-    if (lost.signal.aborted) throw lost.signal.reason;
-    if (closing !== undefined)
-      throw new StackError("CLOSED", "the session was closed", { side: "self", retry: "never" });
+    if (shown.signal.aborted) throw shown.signal.reason;
+    if (closing) throw new StackError("CLOSED", "the session was closed", { side: "self", retry: "never" });
     try {
       await work();
     } catch (error) {
-      if (isStackError(error) && isLoss(error)) lose(error);
+      if (isStackError(error) && isLoss(error) && !closing) lose(error);
       // What fails because the session was lost meanwhile fails for that reason.
-      throw lost.signal.aborted ? lost.signal.reason : error;
+      throw shown.signal.aborted ? shown.signal.reason : error;
     }
   };
   const leave = copy.subscribe({
     changed(changes) {
-      if (closing === undefined && concernsNode(changes, owner, holder.hold))
+      if (!closing && concernsNode(changes, owner, holder.hold))
         void guarded(() => holder.verify()).catch((error) => link.note(error));
       if (own.saw(changes)) tell();
     },
     ended(error) {
       // Without its own watch a session would not see foreign changes: begin anew. The lease or session is kept.
-      if (error.code !== "CLOSED") lose(sessionLost("the watch of our own entries broke", error));
+      if (error.code !== "CLOSED" && !closing) lose(sessionLost("the watch of our own entries broke", error));
     },
   });
-  lost.signal.addEventListener("abort", () => {
+  const end = (): void => {
     leave();
     holder.stop();
+    // What ends by our own hand is not lost.
+    if (closing) return;
     link.down(lost.signal.reason);
-  });
+    shown.abort(lost.signal.reason);
+  };
+  lost.signal.addEventListener("abort", end, { once: true });
+  if (lost.signal.aborted) end();
 
   return {
     entries: () => own.entries(),
@@ -101,15 +108,18 @@ export function openSession(options: SessionOptions): Session {
         assertServiceName(service);
         assertInstanceId(id);
         const path = instancePath(service, id);
+        // What another living nerve holds is not ours to delete; of ours there is nothing.
+        if (holderBesides(owner, copy, path) !== undefined) return;
         await tracked(own, path, undefined, () => holder.erase(path));
       }),
     onForeignChange(listener) {
       notify = listener;
     },
-    lost: lost.signal,
+    lost: shown.signal,
     close(mode) {
-      closing ??= closeSession(mode, options, own).finally(leave);
-      return closing;
+      closing = true;
+      closed ??= closeSession(mode, options, own).finally(leave);
+      return closed;
     },
   };
 }
@@ -117,14 +127,6 @@ export function openSession(options: SessionOptions): Session {
 /** The document as it is written: it always names the node and boot that hold it. */
 export function documentOf(instance: Instance, owner: NodeEntry): string {
   return encodeInstance({ ...instance, node: owner.node, boot: owner.boot });
-}
-
-/** Two nerves on one engine, by different names, would otherwise put each other's entries back for ever. */
-function assertUnclaimed({ service, id }: InstanceRecord, { node }: NodeEntry, { contents }: Copy): void {
-  const holder = livingHolder(contents, instancePath(service, id));
-  if (holder === undefined || holder === node) return;
-  const message = `${service}/${id} is announced by node ${holder} already; give it to one of the two by docker.filter`;
-  throw new StackError("REGISTRY_FAILED", message, { side: "config", retry: "after-backoff" });
 }
 
 async function writeIfNews(record: InstanceRecord, owner: NodeEntry, own: OwnEntries, holder: Holder): Promise<void> {

@@ -1,7 +1,6 @@
-import { afterExtensionByte, EXTENSION_BROKEN, EXTENSION_START, mayEndExtension } from "./chunk-extension.ts";
 import * as h from "./head.ts";
 import { COMPLETE, NEED_MORE, parseFields } from "./parse-fields.ts";
-import { CR, equalsWord, HEX_VALUE, LF, SEMICOLON } from "./tables.ts";
+import { BYTE_CLASS, CR, equalsWord, FIELD_VALUE, HEX_VALUE, LF, SEMICOLON } from "./tables.ts";
 
 /** Chunk extensions of one message; they are dropped, so anything long can only be an attack (CVE-2024-22019). */
 const EXTENSION_BYTES_MAX = 4 * 1024;
@@ -32,7 +31,6 @@ export interface Body {
   remaining: number;
   state: number;
   digits: number;
-  extension: number;
   extensionBytes: number;
   trailer: Buffer | undefined;
 }
@@ -51,7 +49,6 @@ export function createBody(): Body {
     remaining: 0,
     state: SIZE,
     digits: 0,
-    extension: EXTENSION_START,
     extensionBytes: 0,
     trailer: undefined,
   };
@@ -123,8 +120,7 @@ function feedChunked<T>(body: Body, bytes: Buffer, from: number, emit: Emit<T>, 
       if (body.state === SIZE && byte === SEMICOLON && body.digits > 0) {
         if (!body.decode) emitRange(bytes, run, pos, emit, target);
         body.state = EXTENSION;
-        body.extension = EXTENSION_START;
-      } else if (body.state === EXTENSION && byte === CR && mayEndExtension(body.extension)) {
+      } else if (body.state === EXTENSION && byte === CR) {
         run = pos;
         body.state = SIZE_LF;
       } else if (!step(body, byte)) return BROKEN;
@@ -149,8 +145,7 @@ function step(body: Body, byte: number): boolean {
       return true;
     }
     case EXTENSION:
-      body.extension = afterExtensionByte(body.extension, byte);
-      if (body.extension === EXTENSION_BROKEN) return broken(body, "malformed chunk extension");
+      if (((BYTE_CLASS[byte] as number) & FIELD_VALUE) === 0) return broken(body, "malformed chunk extension");
       return ++body.extensionBytes <= EXTENSION_BYTES_MAX || broken(body, "chunk extensions too long");
     case SIZE_LF:
       if (byte !== LF) return broken(body, "chunk size not followed by CRLF");
@@ -178,7 +173,10 @@ function feedTrailer<T>(body: Body, bytes: Buffer, from: number, emit: Emit<T>, 
   const heldBefore = body.trailer?.length ?? 0;
   const rest = bytes.subarray(from);
   const all = body.trailer === undefined ? rest : Buffer.concat([body.trailer, rest]);
-  const verdict = parseFields(all, 0, Math.min(all.length, TRAILER_BYTES_MAX), trailerHead);
+  // Only a line's end can complete them: without one there is nothing to read again.
+  const verdict = rest.includes(LF)
+    ? parseFields(all, 0, Math.min(all.length, TRAILER_BYTES_MAX), trailerHead)
+    : NEED_MORE;
   if (verdict === NEED_MORE && all.length < TRAILER_BYTES_MAX) {
     body.trailer = Buffer.from(all);
     return bytes.length;
