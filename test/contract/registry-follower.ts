@@ -25,8 +25,8 @@ export interface Follower {
 
 const keep = { clock: systemClock, random: systemRandom };
 
-/** Watches a service the way synapse does: keepAlive around the watch, batches applied whole. */
-export function follow(registry: Registry, service: string): Follower {
+/** Watches a service the way synapse does: keepAlive around the watch, batches applied whole; `changed` after each. */
+export function follow(registry: Registry, service: string, changed: () => void = () => undefined): Follower {
   const stop = new AbortController();
   const batches: Batch[] = [];
   const history: ServiceEntries[] = [];
@@ -40,6 +40,7 @@ export function follow(registry: Registry, service: string): Follower {
         healthy();
         batches.push(batch);
         history.push(applyBatch(current(), batch));
+        changed();
       }
     },
     { ...keep, signal: stop.signal },

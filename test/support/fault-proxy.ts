@@ -21,20 +21,18 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy to `target` (host:port). */
-export async function startFaultProxy(target: string): Promise<FaultProxy> {
+/**
+ * Starts a proxy to `target` (host:port). A proxy cannot refuse a connection, as a server that is not there does: it takes
+ * it and breaks it. For clients to whom that is not the same, `listens` may wait, for a while, until the target is there.
+ */
+export async function startFaultProxy(target: string, listens?: () => Promise<unknown>): Promise<FaultProxy> {
   const colon = target.lastIndexOf(":");
   const [host, port] = [target.slice(0, colon), Number(target.slice(colon + 1))];
   const pairs = new Set<readonly [Socket, Socket]>();
   let state: "whole" | "cut" | "stalled" = "whole";
   let taken = 0;
 
-  const server = createServer({ pauseOnConnect: true }, (client) => {
-    taken++;
-    if (state === "cut") {
-      client.resetAndDestroy();
-      return;
-    }
+  const join = (client: Socket): void => {
     const upstream = connect(port, host);
     const pair = [client, upstream] as const;
     pairs.add(pair);
@@ -47,6 +45,19 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       from.pipe(to);
     }
     if (state === "stalled") hold(pair);
+  };
+  const server = createServer({ pauseOnConnect: true }, (client) => {
+    taken++;
+    if (state === "cut") {
+      client.resetAndDestroy();
+      return;
+    }
+    if (listens === undefined) {
+      join(client);
+      return;
+    }
+    client.on("error", () => client.destroy());
+    void listens().finally(() => join(client));
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

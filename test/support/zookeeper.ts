@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import zookeeper, { type Client, type Stat } from "node-zookeeper-client";
-import { accepts, type ServerOptions, startServer, type TestServer } from "./etcd.ts";
+import { accepts, type ServerOptions, type ServerProgram, startServer, type TestServer } from "./etcd.ts";
 import { freePort } from "./ports.ts";
 
 /** Debian's jars; no distribution of ZooKeeper is needed. */
@@ -14,38 +14,35 @@ export const TICK_MS = 500;
 export async function startZooKeeper(options: ServerOptions = {}): Promise<TestServer> {
   const port = options.port ?? (await freePort());
   const endpoint = `127.0.0.1:${port}`;
-  return startServer("zookeeper", endpoint, options.dataDir, async (dir) => {
-    const file = join(dir, "zoo.cfg");
-    const settings = {
-      dataDir: dir,
-      clientPortAddress: "127.0.0.1",
-      clientPort: port,
-      tickTime: TICK_MS,
-      minSessionTimeout: 2 * TICK_MS,
-      maxSessionTimeout: 60_000,
-      maxClientCnxns: 0,
-      "admin.enableServer": false,
-    };
-    await writeFile(
-      file,
-      Object.entries(settings)
-        .map(([key, value]) => `${key}=${value}\n`)
-        .join(""),
-    );
-    return {
-      command: "java",
-      args: [
-        "-Xmx128m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-cp",
-        CLASS_PATH,
-        "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-        file,
-      ],
-      ready: async () => (await accepts(endpoint)) && serves(endpoint),
-    };
-  });
+  return startServer("zookeeper", endpoint, options.dataDir, (dir) =>
+    zooKeeperProgram(dir, port, {}, async () => (await accepts(endpoint)) && serves(endpoint)),
+  );
+}
+
+/** A server with its files in `dir`, and `more` in its configuration. */
+export async function zooKeeperProgram(
+  dir: string,
+  port: number,
+  more: Readonly<Record<string, string | number>>,
+  ready: () => Promise<boolean>,
+): Promise<ServerProgram> {
+  const file = join(dir, "zoo.cfg");
+  const settings = {
+    dataDir: dir,
+    clientPortAddress: "127.0.0.1",
+    clientPort: port,
+    tickTime: TICK_MS,
+    minSessionTimeout: 2 * TICK_MS,
+    maxSessionTimeout: 60_000,
+    maxClientCnxns: 0,
+    "admin.enableServer": false,
+    ...more,
+  };
+  const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`);
+  await writeFile(file, lines.join(""));
+  const memory = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+  const main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+  return { command: "java", args: [...memory, "-cp", CLASS_PATH, main, file], ready };
 }
 
 /** Runs `work` on a session of its own, with the library alone: no part of our driver. */
@@ -80,7 +77,8 @@ export async function zookeeperSession(
   return { client, close: () => client.close() };
 }
 
-async function serves(endpoint: string): Promise<boolean> {
+/** Answers on a session. @throws Error when it gives none within 5 s. */
+export async function serves(endpoint: string): Promise<boolean> {
   return withZooKeeper(endpoint, async (client) => (await childrenOf(client, "/")) !== undefined);
 }
 

@@ -9,18 +9,34 @@ import type { Resume } from "./connection.ts";
 /** Connects to one of an ensemble's servers, for a new session or one to resume. @throws as openZooKeeper */
 export type Connect = (signal: AbortSignal, resume?: Resume) => Promise<ZooKeeper>;
 
-/** Each attempt takes the next server. */
+/** Each attempt takes the next server, but one that failed only after all that have not, or longer ago. */
 export function connector(config: EnsembleConfig, { clock, random }: RegistryDeps, state: Link): Connect {
   const { ttl, auth, access = auth === undefined ? "open" : "read" } = config;
   const { servers } = splitChroot(config.hosts);
   const credentials = async (): Promise<string | undefined> =>
     auth === undefined ? undefined : `${auth.username}:${await passwordOf(auth)}`;
+  const failedMs = new Map<string, number>();
   let turn = Math.floor(random() * servers.length);
+  const next = (): string => {
+    const inTurn = servers.map((_, index) => servers[(turn + index) % servers.length] ?? "");
+    turn++;
+    return inTurn.sort((a, b) => (failedMs.get(a) ?? 0) - (failedMs.get(b) ?? 0))[0] ?? "";
+  };
   return async (signal, resume) => {
-    const host = servers[turn++ % servers.length] ?? "";
-    const zk = await openZooKeeper({ host, sessionMs: ttl, resume, access, credentials, clock, signal });
-    state.up({ position: `session 0x${zk.sessionId}`, ttlMs: zk.sessionMs });
-    return zk;
+    const host = next();
+    const failed = (reason: unknown): void => {
+      if (!isStackError(reason) || reason.code !== "CLOSED") failedMs.set(host, clock.monotonic());
+    };
+    try {
+      const zk = await openZooKeeper({ host, sessionMs: ttl, resume, access, credentials, clock, signal });
+      failedMs.delete(host);
+      zk.closed.addEventListener("abort", () => failed(zk.closed.reason), { once: true });
+      state.up({ position: `session 0x${zk.sessionId}`, ttlMs: zk.sessionMs });
+      return zk;
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
   };
 }
 
