@@ -12,6 +12,7 @@ const RUNS = [{ project: "unit" }, { project: "contract" }, { project: "e2e" }];
 const SOAK_RUNS = [
   { project: "scenarios" },
   { project: "e2e", filters: ["outage"], env: { OUTAGE_MS: "60000" } },
+  { project: "contract", filters: ["proxy.fuzz"], env: { FUZZ_MS: "600000" } },
   { project: "soak" },
 ];
 const RUN_MS_MAX = 30 * 60_000;

@@ -67,7 +67,8 @@ function oneService({ params }: RouteRequest, { sources }: RouteDeps): Answer {
 function explainName({ query }: RouteRequest, { sources }: RouteDeps): Answer {
   const name = query.get("name");
   if (name === null || name === "") throw new Refused(400, "say whom to explain: /api/v1/explain?name=…");
-  const explanation = explain(name, sources.services(), sources.containers());
+  const [status, services, containers] = [sources.status(), sources.services(), sources.containers()];
+  const explanation = explain(name, { status, services, containers });
   return { status: explanation.found ? 200 : 404, body: explanation };
 }
 

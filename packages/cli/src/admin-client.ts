@@ -16,12 +16,19 @@ export interface AdminClient {
   /** @throws StackError when no process answers. */
   get(path: string): Promise<AdminAnswer>;
   put(path: string, body: unknown): Promise<AdminAnswer>;
+  /**
+   * An answer that goes on until the process ends it, piece by piece; it fails when nothing comes for a while.
+   * @throws StackError when no process answers, or one refuses.
+   */
+  stream(path: string, signal: AbortSignal): Promise<AsyncIterable<string>>;
 }
 
 /** A synapse or `up`, then a nerve. */
 const DEFAULT_ADDRESSES = ["127.0.0.1:3210", "127.0.0.1:3211"];
 const ANSWER_MS_MAX = 5_000;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Three heartbeats of the events API. */
+const STREAM_SILENT_MS_MAX = 45_000;
 
 /**
  * Talks to the admin API of a running process: the named one, $SMARTSTACK_ADMIN, or the first that answers on this host.
@@ -32,11 +39,11 @@ export function adminClient(options: AdminOptions, env: Readonly<Record<string, 
   const token = options.token ?? env.SMARTSTACK_ADMIN_TOKEN;
   const addresses = named === undefined || named === "" ? DEFAULT_ADDRESSES : [named];
   for (const address of addresses) targetOf(address);
-  const call = async (method: string, path: string, body?: unknown): Promise<AdminAnswer> => {
+  const first = async <T>(ask: (address: string) => Promise<T>): Promise<T> => {
     const failures: string[] = [];
     for (const address of addresses) {
       try {
-        return await send(address, method, path, token, body);
+        return await ask(address);
       } catch (error) {
         failures.push(`${address}: ${describeError(error)}`);
       }
@@ -47,7 +54,11 @@ export function adminClient(options: AdminOptions, env: Readonly<Record<string, 
       { side: "self", retry: "after-backoff" },
     );
   };
-  return { get: (path) => call("GET", path), put: (path, body) => call("PUT", path, body) };
+  return {
+    get: (path) => first((address) => send(address, "GET", path, token, undefined)),
+    put: (path, body) => first((address) => send(address, "PUT", path, token, body)),
+    stream: (path, signal) => first((address) => openStream(address, path, token, signal)),
+  };
 }
 
 /** Where an address leads. @throws StackError CONFIG_INVALID */
@@ -71,7 +82,7 @@ function send(
 ): Promise<AdminAnswer> {
   const payload = body === undefined ? undefined : JSON.stringify(body);
   const headers = {
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...authorization(token),
     ...(payload === undefined
       ? {}
       : { "content-type": "application/json", "content-length": Buffer.byteLength(payload) }),
@@ -84,6 +95,35 @@ function send(
     outgoing.on("error", reject);
     outgoing.end(payload);
   });
+}
+
+function openStream(
+  address: string,
+  path: string,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<AsyncIterable<string>> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ ...targetOf(address), path, headers: authorization(token), signal, agent: false });
+    let waitMs = ANSWER_MS_MAX;
+    const silent = (): void => void outgoing.destroy(new Error(`nothing came for ${waitMs / 1_000} s`));
+    outgoing.setTimeout(waitMs, silent);
+    outgoing.on("error", reject);
+    outgoing.on("response", (response) => {
+      if (response.statusCode === 200) {
+        waitMs = STREAM_SILENT_MS_MAX;
+        outgoing.setTimeout(waitMs);
+        resolve(response.setEncoding("utf8") as AsyncIterable<string>);
+      } else {
+        readBody(response).then((text) => reject(new Error(`${response.statusCode} ${text.trim()}`)), reject);
+      }
+    });
+    outgoing.end();
+  });
+}
+
+function authorization(token: string | undefined): Readonly<Record<string, string>> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 async function readBody(response: IncomingMessage): Promise<string> {

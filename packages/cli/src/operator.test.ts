@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type ContainerStatus, type ServiceStatus, systemClock } from "@smartstack/core";
 import { afterEach, describe, expect, it } from "vitest";
 import { adminClient, targetOf } from "./admin-client.ts";
+import { explain } from "./commands/explain.ts";
 import { instancesNamed, setState } from "./commands/set-state.ts";
 import { status } from "./commands/status.ts";
 import { wait } from "./commands/wait.ts";
@@ -51,7 +52,9 @@ const one: ContainerStatus = {
       service: "web",
       id: "0123456789ab-80",
       address: "172.17.0.2:80",
+      namedBy: "label smartstack.service=web",
       addressReason: "its own address",
+      otherAddresses: [],
       check: "tcp",
       health: "up",
       state: "up",
@@ -60,6 +63,7 @@ const one: ContainerStatus = {
       sinceMs: 0,
     },
   ],
+  asks: ["web"],
   refusals: [],
   warnings: [],
 };
@@ -98,7 +102,16 @@ async function api(
 function terminal() {
   const out: string[] = [];
   const errors: string[] = [];
-  return { out, errors, print: (line: string) => out.push(line), error: (line: string) => errors.push(line), env: {} };
+  const print = (line: string): number => out.push(line);
+  return {
+    out,
+    errors,
+    print,
+    error: (line: string) => errors.push(line),
+    clear: () => {},
+    columns: undefined,
+    env: {},
+  };
 }
 
 const running = {
@@ -108,6 +121,7 @@ const running = {
   startedMs: 0,
   registries: [{ type: "memory", target: "", connected: true, sinceMs: 0 }],
   readiness: [{ part: "docker", ready: false, reason: "cannot reach it" }],
+  unseen: ["docker.filter takes only some"],
 };
 
 const whole = ({ url }: IncomingMessage): [number, unknown] => {
@@ -125,8 +139,11 @@ describe("status", () => {
     const text = said.out.join("\n");
     expect(text).toContain("smartstack 1 up, node n1");
     expect(text).toContain("docker: cannot reach it");
-    expect(text).toMatch(/web\s+127\.0\.0\.1:3000\s+http\s+0123456789ab-80\s+172\.17\.0\.2:80\s+yes\s+7\s+up/);
-    expect(text).toContain("db: smartstack.port: 99999 is no port");
+    expect(text).toContain("docker.filter takes only some");
+    expect(text).toContain(
+      "web (http) listens on 127.0.0.1:3000: 1 of 1 backends usable\n  0123456789ab-80  172.17.0.2:80  usable  7 served  up",
+    );
+    expect(text).toContain("  not registered: smartstack.port: 99999 is no port");
   });
 
   it("shows one service, and ends with 2 when it is not known", async () => {
@@ -135,7 +152,8 @@ describe("status", () => {
     expect(await status(json, client, { service: "web", json: true })).toBe(0);
     expect(JSON.parse(json.out.join("\n"))).toMatchObject({
       services: [{ name: "web" }],
-      containers: [{ name: "shop-web-1" }],
+      // The other one asks for it in vain, and must not be lost from sight.
+      containers: [{ name: "shop-web-1" }, { name: "db" }],
     });
     const said = terminal();
     expect(await status(said, client, { service: "wbe" })).toBe(2);
@@ -149,6 +167,28 @@ describe("status", () => {
 
   it("takes an address that is none for wrong usage", () => {
     expect(() => adminClient({ admin: "localhost" }, {})).toThrow("expected host:port or unix:/path");
+  });
+});
+
+describe("explain", () => {
+  it("prints what the API says, and ends with 2 when nothing is called so", async () => {
+    const address = await api(({ url }) =>
+      url === "/api/v1/explain?name=a%20b"
+        ? [200, { found: true, lines: ["container a", "  offers \u001b[2Jweb"] }]
+        : [404, { found: false, lines: ["nothing here is called c"] }],
+    );
+    const client = adminClient({ admin: address }, {});
+    const said = terminal();
+    expect(await explain(said, client, "a b", false)).toBe(0);
+    expect(said.out).toEqual(["container a", "  offers \ufffd[2Jweb"]);
+    const json = terminal();
+    expect(await explain(json, client, "c", true)).toBe(2);
+    expect(JSON.parse(json.out.join("\n"))).toEqual({ found: false, lines: ["nothing here is called c"] });
+  });
+
+  it("says what the API refuses", async () => {
+    const client = adminClient({ admin: await api(() => [403, { error: "wrong host" }]) }, {});
+    await expect(explain(terminal(), client, "web", false)).rejects.toThrow("403: wrong host");
   });
 });
 

@@ -16,6 +16,7 @@ import { createProxy } from "@smartstack/proxy";
 import { createSynapse, type Synapse } from "@smartstack/synapse";
 import { maskedConfig, type StackConfig } from "./config.ts";
 import { type RegistryPool, registryPool } from "./registry-pool.ts";
+import { unseenBy } from "./unseen.ts";
 
 export interface StackDeps {
   readonly clock: Clock;
@@ -77,6 +78,7 @@ export async function createStack(initial: StackConfig, deps: StackDeps): Promis
       ...(node === undefined ? {} : { node }),
       registries: registries.opened().map((registry) => registry.status()),
       readiness: readiness(),
+      unseen: unseenBy(config),
     };
   };
   const services = (): readonly ServiceStatus[] => synapse?.services() ?? [];

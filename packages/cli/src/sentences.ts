@@ -58,6 +58,11 @@ const SENTENCES: { readonly [N in EventName]: Told<N> } = {
 // The registry inside the process: it is never away.
 const OWN_REGISTRY: readonly string[] = ["memory", "this process"];
 
+/** A process of another version may publish events that this one has no sentence for. */
+export function isKnownEvent(name: string): name is EventName {
+  return Object.hasOwn(SENTENCES, name);
+}
+
 /** What to tell of an event. */
 export function sentenceOf(event: StackEvent, role: Role): Sentence {
   const [level, text] = SENTENCES[event.name] as Told<EventName>;

@@ -73,7 +73,11 @@ export interface ContainerStatus {
   readonly image?: string;
   readonly running: boolean;
   readonly registrations: readonly RegistrationStatus[];
-  /** Why nothing, or not everything, of it is registered. */
+  /** The names of the services that it asks to be registered as, whether it is or not. */
+  readonly asks: readonly string[];
+  /** Why it is left alone: it asks for nothing. */
+  readonly ignored?: string;
+  /** Why nothing, or not everything, that it asks for is registered. */
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -81,9 +85,13 @@ export interface ContainerStatus {
 export interface RegistrationStatus {
   readonly service: string;
   readonly id: string;
+  /** The label, the convention or the configuration that gave the service's name and the port, in words. */
+  readonly namedBy: string;
   readonly address: string;
   /** Why this address, in words. */
   readonly addressReason: string;
+  /** The other addresses it has, each with the reason why it is not this one. */
+  readonly otherAddresses: readonly string[];
   readonly check: string;
   readonly health: "starting" | "up" | "down";
   readonly state: InstanceState;
@@ -109,4 +117,6 @@ export interface StackStatus {
   readonly startedMs: number;
   readonly registries: readonly RegistryStatus[];
   readonly readiness: readonly Readiness[];
+  /** What is out of sight by configuration, in sentences. */
+  readonly unseen: readonly string[];
 }

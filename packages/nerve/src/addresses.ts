@@ -118,7 +118,7 @@ function publishedAddress(place: Place, port: PortKey, policy: AddressPolicy): A
 }
 
 /** Where a `-p` is reached. An engine binds IPv4 and IPv6 apart: what is published on [::] refuses IPv4 (measured on 20.10). */
-function bindingHost(binding: PublishedPort, policy: AddressPolicy): HostChoice {
+export function bindingHost(binding: PublishedPort, policy: AddressPolicy): HostChoice {
   const { hostIp } = binding;
   const ipv6 = hostIp.includes(":");
   const where = `port ${portText(binding)} is published on ${hostIp}`;
@@ -143,7 +143,7 @@ function byPreference(bindings: readonly PublishedPort[]): PublishedPort[] {
   return [...bindings].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
-function isWildcard(hostIp: string): boolean {
+export function isWildcard(hostIp: string): boolean {
   return hostIp === "" || hostIp === "0.0.0.0" || hostIp === "::";
 }
 
@@ -161,10 +161,12 @@ function containerAddress(place: Place, port: PortKey, policy: AddressPolicy): A
   const elsewhere = !reachable && !policy.shared && policy.mode === "auto" && policy.reach.kind === "host";
   if (elsewhere && place.published.some((binding) => samePort(binding, port)))
     return publishedAddress(place, port, policy);
+  const whyOwn =
+    policy.mode === "auto" ? "the registry is read on this machine only" : "container addresses are asked for";
   return {
     host: addressOf(attachment),
     port: port.port,
-    reason: `its own address on network ${attachment.name}`,
+    reason: `its own address on network ${attachment.name}; ${whyOwn}`,
     probe: reachable ? { host: addressOf(attachment), port: port.port, published: false } : undefined,
     network: attachment.name,
   };
@@ -177,11 +179,11 @@ function bestAttachment(place: Place, policy: AddressPolicy): NetworkAttachment 
   return candidates.find((network) => reaches(policy.reach, network)) ?? candidates[0];
 }
 
-function usable(network: NetworkAttachment | undefined): NetworkAttachment | undefined {
+export function usable(network: NetworkAttachment | undefined): NetworkAttachment | undefined {
   return network?.ip === undefined && network?.ip6 === undefined ? undefined : network;
 }
 
-function addressOf(network: NetworkAttachment): string {
+export function addressOf(network: NetworkAttachment): string {
   return network.ip ?? network.ip6 ?? "";
 }
 

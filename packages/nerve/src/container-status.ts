@@ -27,11 +27,8 @@ export function allStatus(
 /** A container for `status` and `explain`: what it is registered as, and why not as more. Pure. */
 function containerStatus(judged: Judged, context: StatusContext): ContainerStatus {
   const { tracked, out, verdict } = judged;
-  const refusals = [
-    // What does not run has neither address nor ports: what follows from that is no news.
-    ...(out === undefined ? verdict.refusals : [out]),
-    ...(verdict.ignored === undefined ? [] : [verdict.ignored]),
-  ];
+  // What does not run has neither address nor ports: what follows from that is no news.
+  const refusals = out === undefined ? verdict.refusals : [out];
   const { lifecycle } = tracked;
   const odd = lifecycle.phase === "in" && lifecycle.note !== undefined ? [lifecycle.note] : [];
   const stale = tracked.problem === undefined ? [] : [`what is known may be old: ${tracked.problem}`];
@@ -41,6 +38,8 @@ function containerStatus(judged: Judged, context: StatusContext): ContainerStatu
     ...(tracked.facts?.image ? { image: tracked.facts.image } : {}),
     running: tracked.facts?.running ?? false,
     registrations: context.registrationsOf(tracked.id).map((registration) => registrationStatus(registration, context)),
+    asks: verdict.asks,
+    ...(verdict.ignored === undefined ? {} : { ignored: verdict.ignored }),
     refusals,
     warnings: [...verdict.warnings, ...odd, ...stale],
   };
@@ -53,6 +52,7 @@ function configStatus(registration: Registration, context: StatusContext): Conta
     name: registration.offer.service,
     running: true,
     registrations: [registrationStatus(registration, context)],
+    asks: [registration.offer.service],
     refusals: [],
     warnings: [],
   };
@@ -67,8 +67,10 @@ function registrationStatus(registration: Registration, context: StatusContext):
   return {
     service: offer.service,
     id: offer.id,
+    namedBy: offer.namedBy,
     address: formatAddress(offer.instance.host, offer.instance.port),
     addressReason: offer.addressReason,
+    otherAddresses: offer.otherAddresses,
     check: offer.checks.map(checkText).join(", ") || "none",
     health,
     state: context.state(key),

@@ -52,7 +52,7 @@ export interface DockerSource {
   stop(): void;
 }
 
-const NOTHING: OffersVerdict = { offers: [], refusals: [], warnings: [] };
+const NOTHING: OffersVerdict = { offers: [], asks: [], refusals: [], warnings: [] };
 
 export function dockerSource(deps: DockerSourceDeps): DockerSource {
   const { clock, random, events, registrations } = deps;

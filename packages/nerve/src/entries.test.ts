@@ -32,7 +32,15 @@ function facts({ entry = ENTRY, health, tracked, listed = true, docker = true, p
     problem: undefined,
     ...tracked,
   };
-  const offer = { service: "web", id: `${CONTAINER}-80`, instance: ENTRY, addressReason: "", checks: [] };
+  const offer = {
+    service: "web",
+    id: `${CONTAINER}-80`,
+    instance: ENTRY,
+    namedBy: "",
+    addressReason: "",
+    otherAddresses: [],
+    checks: [],
+  };
   const registration: Registration | undefined = health && {
     key: KEY,
     offer,
@@ -43,7 +51,7 @@ function facts({ entry = ENTRY, health, tracked, listed = true, docker = true, p
     sinceMs: 0,
     fellMs: undefined,
   };
-  const verdict = { offers: [], refusals: [], warnings: [], ...(pending && { pending }) };
+  const verdict = { offers: [], asks: [], refusals: [], warnings: [], ...(pending && { pending }) };
   const judged = new Map<string, Judged>(whole && [[whole.id, { tracked: whole, out: undefined, verdict }]]);
   return {
     entries: new Map([[KEY, entry]]),

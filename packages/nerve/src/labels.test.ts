@@ -16,8 +16,15 @@ function read(labels: Record<string, string>, more: Partial<Conventional> = {}, 
 
 describe("which services", () => {
   test("no label, no service; and why", () => {
-    expect(read({})).toMatchObject({ services: [], refusals: [], ignored: "no smartstack labels" });
-    expect(read({ "smartstack.port": "80" })).toMatchObject({ services: [], ignored: "no label smartstack.service" });
+    expect(read({})).toMatchObject({
+      services: [],
+      refusals: [],
+      ignored: "no smartstack.service label, and no convention names it",
+    });
+    expect(read({ "smartstack.port": "80" })).toMatchObject({
+      services: [],
+      ignored: "no smartstack.service label, and no convention names it",
+    });
   });
 
   test("the only port is the port", () => {
@@ -58,7 +65,9 @@ describe("which services", () => {
   });
 
   test("an empty value counts as absent", () => {
-    expect(read({ "smartstack.service": " ", "smartstack.weight": "" }).ignored).toBe("no smartstack labels");
+    expect(read({ "smartstack.service": " ", "smartstack.weight": "" }).ignored).toBe(
+      "no smartstack.service label, and no convention names it",
+    );
   });
 
   test.each(["1", "true", "Yes"])("ignore=%s", (value) => {
@@ -101,7 +110,7 @@ describe("expose_by_default", () => {
     ]);
     expect(read({ "com.docker.compose.service": "api" }, {}, all).services).toMatchObject([{ service: "api" }]);
     expect(read({}, { ports: [TCP80, UDP53] }, all).services).toMatchObject([{ port: TCP80 }]);
-    expect(read({}, { ports: [TCP80, TCP443] }, all).ignored).toBe("no smartstack labels");
+    expect(read({}, { ports: [TCP80, TCP443] }, all).ignored).toMatch(/it exposes 2 TCP ports, .* takes exactly one/);
     expect(read({}, { ports: [] }, all).services).toEqual([]);
   });
 
@@ -217,5 +226,34 @@ test("every other key", () => {
     network: "backend",
     address: "container",
     zone: "a",
+  });
+});
+
+describe("who named it, for people", () => {
+  const nginx: LabelRules = { conventions: ["nginx-proxy", "registrator"], exposeByDefault: false };
+  test.each([
+    [{ "smartstack.service": "web" }, {}, "label smartstack.service=web; port 80/tcp: its only TCP port"],
+    [
+      { "smartstack.service": "web", "smartstack.port": "81" },
+      {},
+      "label smartstack.service=web; port 81/tcp: label smartstack.port=81",
+    ],
+    [{ "smartstack.80.service": "web" }, {}, "label smartstack.80.service=web"],
+    [{ SERVICE_NAME: "web" }, nginx, "label SERVICE_NAME=web (registrator)"],
+    [{ VIRTUAL_HOST: "web" }, nginx, "label VIRTUAL_HOST=web (nginx-proxy); port 80/tcp: nginx-proxy's default port"],
+    [{}, { exposeByDefault: true }, "image shop/web:1 (docker.expose_by_default); port 80/tcp: its only TCP port"],
+  ])("%j", (labels: Record<string, string>, rules, namedBy) => {
+    expect(read(labels, {}, rules).services[0]?.namedBy).toBe(namedBy);
+  });
+
+  test("what it asks for is known, registered or not", () => {
+    const two = { ports: [TCP80, TCP443] };
+    expect(read({ "smartstack.service": "web" }).asks).toEqual(["web"]);
+    expect(read({ "smartstack.service": "web" }, two)).toMatchObject({ services: [], asks: ["web"] });
+    expect(read({ "smartstack.service": "web", "smartstack.ignore": "1" }).asks).toEqual(["web"]);
+    expect(read({ "smartstack.80.service": "a", "smartstack.443.service": "b" }, two).asks).toEqual(["a", "b"]);
+    expect(read({ SERVICE_NAME: "web" }, two, nginx).asks).toEqual(["web-80", "web-443"]);
+    expect(read({ "smartstack.service": "no name!" }).asks).toEqual([]);
+    expect(read({}).asks).toEqual([]);
   });
 });

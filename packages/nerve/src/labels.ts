@@ -2,16 +2,8 @@ import { imageName, type PortKey, parsePortKey, portText, samePort } from "./con
 import { composeName, isOneOff } from "./conventions/compose.ts";
 import type { Claim, Conventional } from "./conventions/convention.ts";
 import { CONVENTIONS, type ConventionName } from "./conventions/index.ts";
-import {
-  idlePorts,
-  type Key,
-  type Keys,
-  ownLabels,
-  perPortKeys,
-  type Said,
-  splitKey,
-  unknownKeys,
-} from "./label-keys.ts";
+import { idlePorts, type Key, type Keys, ownLabels, perPortKeys, type Said, unknownKeys } from "./label-keys.ts";
+import { find, type Layers, namedBy, namesIn, portsWith, type Wanted } from "./label-layers.ts";
 import {
   booleanValue,
   checkValue,
@@ -29,6 +21,8 @@ export type AddressMode = "auto" | "host" | "container";
 /** One service that a container asks to be registered under; undefined = not said. */
 export interface LabelledService {
   readonly service: string;
+  /** What gave it this name and this port, for people. */
+  readonly namedBy: string;
   readonly port: PortKey;
   readonly listen: number | undefined;
   readonly mode: "tcp" | "http" | undefined;
@@ -46,6 +40,8 @@ export interface LabelledService {
 
 export interface LabelsVerdict {
   readonly services: readonly LabelledService[];
+  /** The names it wants to be registered as, given or not. */
+  readonly asks: readonly string[];
   /** The container asks for something that cannot be given. */
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
@@ -60,19 +56,16 @@ export interface LabelRules {
   readonly exposeByDefault: boolean;
 }
 
-/** Who speaks of a container, its own labels first: what one says, those after it cannot change. */
-type Layers = readonly [own: Keys, ...foreign: Keys[]];
-
 /** What a container's labels ask for, and by the rules its environment. Pure. A wrong value refuses the services that use it, with the reason. */
 export function readLabels(container: Conventional, rules: LabelRules): LabelsVerdict {
   const own = ownLabels(container.labels);
   const misspelt = unknownKeys(own);
   const refusals: string[] = [];
-  const leave = (ignored: string): LabelsVerdict => ({ services: [], refusals, warnings: misspelt, ignored });
+  const none = { services: [], asks: namesIn(own), refusals, warnings: misspelt };
+  const leave = (ignored: string): LabelsVerdict => ({ ...none, ignored });
   if (isOneOff(container.labels)) return leave("one-off container (docker-compose run)");
   const out = ignoredPorts(own, refusals);
-  if (out === "all")
-    return refusals.length > 0 ? { services: [], refusals, warnings: misspelt } : leave("smartstack.ignore is set");
+  if (out === "all") return refusals.length > 0 ? none : leave("smartstack.ignore is set");
   const isOffered = (port: PortKey): boolean => !out.some((other) => samePort(other, port));
   const offered = { ...container, ports: container.ports.filter(isOffered) };
   const claims = rules.conventions.map((name): Claim => CONVENTIONS[name].read(offered));
@@ -83,17 +76,22 @@ export function readLabels(container: Conventional, rules: LabelRules): LabelsVe
   const layers: Layers = [own, ...claims.map(({ keys }) => keys), ...exposed];
   const naming = layers.find((layer) => layer.has("service") || portsWith(layer, "service").length > 0);
   if (naming === undefined) {
-    if (nameless === undefined || ignored !== undefined) return leave(ignored ?? noName(own));
-    return { services: [], refusals: [...refusals, nameless], warnings: misspelt };
+    if (nameless === undefined || ignored !== undefined) return leave(ignored ?? noName(offered, rules));
+    return { ...none, refusals: [...refusals, nameless] };
   }
   const wanted = wantedPorts(offered, layers, naming, refusals);
-  const services = readServices(layers, wanted.filter(isOffered), refusals);
-  const foreign = claims.flatMap(({ warnings }) => warnings);
-  return { services, refusals, warnings: [...misspelt, ...idlePorts(own, [...wanted, ...out]), ...foreign] };
+  const speakers = ["", ...rules.conventions, "docker.expose_by_default"];
+  const services = readServices(layers, speakers, wanted.filter(isOffered), refusals);
+  const asks = refusals.length === 0 ? services.map(({ service }) => service) : namesIn(naming);
+  const warnings = [...misspelt, ...idlePorts(own, [...wanted, ...out]), ...claims.flatMap((claim) => claim.warnings)];
+  return { services, asks, refusals, warnings };
 }
 
-function noName(own: Keys): string {
-  return own.size === 0 ? "no smartstack labels" : "no label smartstack.service";
+function noName(container: Conventional, { exposeByDefault }: LabelRules): string {
+  const exposed = tcpPorts(container).length;
+  if (exposeByDefault && exposed !== 1)
+    return `no smartstack.service label, and it exposes ${exposed} TCP ports, where docker.expose_by_default takes exactly one`;
+  return "no smartstack.service label, and no convention names it";
 }
 
 /** Of `expose_by_default`: the compose service's name, else the image's. */
@@ -107,16 +105,6 @@ function exposedKeys(container: Conventional): Keys {
 
 function tcpPorts({ ports }: Conventional): readonly PortKey[] {
   return ports.filter((port) => port.protocol === "tcp");
-}
-
-/** The ports that have this key to themselves. */
-function portsWith(layer: Keys, wanted: Key): PortKey[] {
-  const ports: PortKey[] = [];
-  for (const whole of layer.keys()) {
-    const { port, key } = splitKey(whole);
-    if (port !== undefined && key === wanted) ports.push(port);
-  }
-  return ports.sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1));
 }
 
 /** What the `ignore` labels take out. One that says neither yes nor no takes out too, and adds to `refusals`. */
@@ -136,7 +124,7 @@ function ignoredPorts(own: Keys, refusals: string[]): readonly PortKey[] | "all"
 }
 
 /** The port that was said and the ports that have a name of their own; else the only TCP port. Adds to `refusals` when that leaves nothing. */
-function wantedPorts(container: Conventional, layers: Layers, naming: Keys, refusals: string[]): readonly PortKey[] {
+function wantedPorts(container: Conventional, layers: Layers, naming: Keys, refusals: string[]): readonly Wanted[] {
   const [own] = layers;
   const named = portsWith(own.has("port") ? own : naming, "service");
   const said = own.get("port") ?? (named.length === 0 ? find(layers, ["port"]) : undefined);
@@ -146,11 +134,12 @@ function wantedPorts(container: Conventional, layers: Layers, naming: Keys, refu
       refusals.push(`${said.shown}: expected a port from 1 to 65535, such as 80 or 53/udp`);
       return named;
     }
-    return [port, ...named.filter((other) => !samePort(other, port))];
+    return [{ ...port, because: said.shown }, ...named.filter((other) => !samePort(other, port))];
   }
   if (named.length > 0) return named;
   const candidates = tcpPorts(container);
-  if (candidates.length === 1) return candidates;
+  const [only] = candidates;
+  if (only !== undefined && candidates.length === 1) return [{ ...only, because: "its only TCP port" }];
   refusals.push(
     candidates.length === 0
       ? "it exposes no TCP port: set the label smartstack.port"
@@ -159,11 +148,16 @@ function wantedPorts(container: Conventional, layers: Layers, naming: Keys, refu
   return [];
 }
 
-function readServices(layers: Layers, wanted: readonly PortKey[], refusals: string[]): LabelledService[] {
+function readServices(
+  layers: Layers,
+  speakers: readonly string[],
+  wanted: readonly Wanted[],
+  refusals: string[],
+): LabelledService[] {
   const services: LabelledService[] = [];
   for (const port of wanted) {
     try {
-      services.push(readService(layers, port));
+      services.push(readService(layers, speakers, port));
     } catch (error) {
       if (!(error instanceof LabelProblem)) throw error;
       refusals.push(error.message);
@@ -173,7 +167,8 @@ function readServices(layers: Layers, wanted: readonly PortKey[], refusals: stri
 }
 
 /** @throws LabelProblem naming the label and what was expected. */
-function readService(layers: Layers, port: PortKey): LabelledService {
+function readService(layers: Layers, speakers: readonly string[], wanted: Wanted): LabelledService {
+  const { because, ...port } = wanted;
   const get = <T>(key: Key, read: (value: string) => T): T | undefined => {
     const said = find(layers, perPortKeys(port, key));
     return said === undefined ? undefined : readAs(said, read);
@@ -185,6 +180,7 @@ function readService(layers: Layers, port: PortKey): LabelledService {
     );
   return {
     service,
+    namedBy: namedBy(layers, speakers, wanted),
     port,
     listen: get("listen", (value) => portValue(value).port),
     mode: get("mode", (value) => choiceValue(value, ["tcp", "http"])),
@@ -199,15 +195,6 @@ function readService(layers: Layers, port: PortKey): LabelledService {
     zone: get("zone", String),
     meta: meta(layers, port),
   };
-}
-
-/** The first layer's word, and within a layer the first key's. */
-function find(layers: Layers, keys: readonly string[]): Said | undefined {
-  for (const layer of layers) {
-    const key = keys.find((candidate) => layer.has(candidate));
-    if (key !== undefined) return layer.get(key);
-  }
-  return undefined;
 }
 
 function readAs<T>(said: Said, read: (value: string) => T): T {

@@ -133,13 +133,21 @@ function judgedAs(id: string, { is }: Shape, offers: readonly Offer[]): Judged {
     ...{ id, facts, early: [], factsMs: 0, eventMs: 0, problem: undefined },
     lifecycle: out === undefined ? { phase: "in" } : { phase: "out", reason: out, atMs: 0 },
   };
-  const verdict = { offers, refusals: [], warnings: [], ...(is === "pending" && { pending: true as const }) };
+  const verdict = { offers, asks: [], refusals: [], warnings: [], ...(is === "pending" && { pending: true as const }) };
   return { tracked, out, verdict };
 }
 
 function offerOf(service: string, container: string, port: number): Offer {
   const instance: Instance = { host: "h", port, container };
-  return { service, id: `${container}-80`, instance, addressReason: "", checks: [CHECK] };
+  return {
+    service,
+    id: `${container}-80`,
+    instance,
+    namedBy: "",
+    addressReason: "",
+    otherAddresses: [],
+    checks: [CHECK],
+  };
 }
 
 const shapes: fc.Arbitrary<Shape> = fc.oneof(

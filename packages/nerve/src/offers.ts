@@ -6,6 +6,7 @@ import type { ConfigCheck } from "./config-check.ts";
 import type { ContainerFacts } from "./containers.ts";
 import type { DockerConfig } from "./docker-config.ts";
 import { type LabelledService, readLabels } from "./labels.ts";
+import { otherAddresses } from "./other-addresses.ts";
 import type { NoPlace, Place } from "./place.ts";
 
 /** One instance that should be announced as long as its checks pass. */
@@ -14,12 +15,17 @@ export interface Offer {
   readonly id: string;
   /** The document, without what only runtime knows: name, node, boot, state and since. */
   readonly instance: Instance;
+  /** What gave it its name and its port, why it has its address, and why none of its other ones; all for people. */
+  readonly namedBy: string;
   readonly addressReason: string;
+  readonly otherAddresses: readonly string[];
   readonly checks: readonly CheckSpec[];
 }
 
 export interface OffersVerdict {
   readonly offers: readonly Offer[];
+  /** The names of the services it asks for, offered or not. */
+  readonly asks: readonly string[];
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
   /** Set when it asks for nothing. */
@@ -51,9 +57,9 @@ export function containerOffers(
       refusals.push(`${labelled.service}: port ${labelled.port.port} is named twice`);
     else offers.push(offer);
   }
-  const { warnings, ignored } = verdict;
+  const { asks, warnings, ignored } = verdict;
   const pending = "pending" in place ? { pending: true as const } : {};
-  return { offers, refusals, warnings, ...pending, ...(ignored === undefined ? {} : { ignored }) };
+  return { offers, asks, refusals, warnings, ...pending, ...(ignored === undefined ? {} : { ignored }) };
 }
 
 function offerOf(
@@ -65,11 +71,12 @@ function offerOf(
   host: HostPolicy,
 ): Offer | { readonly refused: string } {
   const { port } = labelled;
-  const choice = chooseAddress(place, port, {
+  const policy: AddressPolicy = {
     ...host,
     mode: labelled.address ?? docker.address,
     network: labelled.network ?? docker.network,
-  });
+  };
+  const choice = chooseAddress(place, port, policy);
   if ("refused" in choice) return choice;
   const check = containerCheck(facts, labelled, defaults, choice);
   if ("refused" in check) return check;
@@ -88,7 +95,15 @@ function offerOf(
     container: facts.id.slice(0, 12),
     ...(facts.image === "" ? {} : { image: facts.image }),
   };
-  return sized({ service: labelled.service, id, instance, addressReason: choice.reason, checks: [check] });
+  return sized({
+    service: labelled.service,
+    id,
+    instance,
+    namedBy: labelled.namedBy,
+    addressReason: choice.reason,
+    otherAddresses: otherAddresses(place, port, policy, choice),
+    checks: [check],
+  });
 }
 
 /** The longest that the keys known at runtime only can be. */
@@ -179,7 +194,8 @@ function configOffer(service: string, spec: ConfigService, defaults: CheckDefaul
     mode,
     ...(zone === undefined ? {} : { zone }),
   };
-  return { service, id, instance, addressReason: "from the configuration", checks };
+  const origin = { namedBy: "the configuration", addressReason: "from the configuration", otherAddresses: [] };
+  return { service, id, instance, ...origin, checks };
 }
 
 function configCheckSpec(check: ConfigCheck, spec: ConfigService, defaults: CheckDefaults): CheckSpec {

@@ -139,6 +139,25 @@ describe("data behind a message that was to be the last", () => {
   });
 });
 
+it("requests that wait behind another stay with the client above 16 KiB", async () => {
+  const { backend, client } = await withBackend(() => undefined);
+  client.send(GET);
+  await until(() => backend.received[0]?.endsWith("\r\n\r\n"), { what: "the first" });
+  const many = GET.repeat(1_000);
+  let sent = 0;
+  let sentBefore = -1;
+  const stalled = (): boolean => {
+    for (let n = 0; n < 100 && !client.socket.writableNeedDrain; n++, sent++) client.socket.write(many);
+    const same = sent === sentBefore;
+    sentBefore = sent;
+    return same;
+  };
+  await until(stalled, { what: "back-pressure", everyMs: 100 });
+  // What lies in the kernel's buffers of both ends, and ours; without a bound there is no end.
+  expect(sent * many.length).toBeLessThan(32 * 1024 * 1024);
+  expect(backend.received[0]).toBe(backend.received[0]?.slice(0, backend.received[0].indexOf("\r\n\r\n") + 4));
+});
+
 describe("headers between two ends", () => {
   it("that are hop-by-hop, or named by Connection, go from requests", async () => {
     const { backend, client } = await withBackend(answering(OK));

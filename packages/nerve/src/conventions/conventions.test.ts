@@ -48,7 +48,10 @@ describe("every convention", () => {
     const all = names({ labels }, ...CONVENTION_NAMES);
     expect(all).toHaveLength(1);
     expect(names({ labels }, ...others)).toHaveLength(1);
-    expect(read({ labels })).toMatchObject({ services: [], ignored: "no label smartstack.service" });
+    expect(read({ labels })).toMatchObject({
+      services: [],
+      ignored: "no smartstack.service label, and no convention names it",
+    });
   });
 
   test.each(CONVENTION_NAMES)("%s: hostile words harm nobody", (name) => {

@@ -70,7 +70,7 @@ describe("chunked", () => {
   });
 
   it("says the same however it is cut", () => {
-    const sent = "2;a=b\r\nhi\r\n003;\r\nfoo\r\n0;x\r\nX-Sum: 1\r\nY: 2\r\n\r\n";
+    const sent = '2;a=b\r\nhi\r\n003;q="\\" ;";c\r\nfoo\r\n0;x\r\nX-Sum: 1\r\nY: 2\r\n\r\n';
     const whole = feed([`${sent}NEXT`], CHUNKED);
     for (let cut = 1; cut < sent.length; cut++) {
       expect(feed([sent.slice(0, cut), `${sent.slice(cut)}NEXT`], CHUNKED)).toEqual(whole);
@@ -103,6 +103,14 @@ describe("chunked", () => {
     ["5⏎hello/n0⏎⏎", "5\r\nhello\n0\r\n\r\n"],
     ["5/r/r;ABCD⏎hello⏎", "5\r\r;ABCD\r\nhello\r\n"],
     ["2;a/0b⏎hi⏎", "2;a\0b\r\nhi\r\n"],
+    ["2;⏎", "2;\r\nhi\r\n"],
+    ["2;;a⏎", "2;;a\r\nhi\r\n"],
+    ["2; a⏎", "2; a\r\nhi\r\n"],
+    ["2;a=⏎", "2;a=\r\nhi\r\n"],
+    ["2;a b⏎", "2;a b\r\nhi\r\n"],
+    ['2;a="b⏎', '2;a="b\r\nhi\r\n'],
+    ['2;a="b"c⏎', '2;a="b"c\r\nhi\r\n'],
+    ['2;a="/0"⏎', '2;a="\\\0"\r\nhi\r\n'],
     ["one long extension", `2;${"x".repeat(5_000)}\r\nhi\r\n`],
     ["many extensions", `${"2;xxxxxxxx\r\nhi\r\n".repeat(600)}`],
     ["0⏎Content-Length: 50⏎⏎", "0\r\nContent-Length: 50\r\n\r\n"],

@@ -1,6 +1,7 @@
+import { afterExtensionByte, EXTENSION_BROKEN, EXTENSION_START, mayEndExtension } from "./chunk-extension.ts";
 import * as h from "./head.ts";
 import { COMPLETE, NEED_MORE, parseFields } from "./parse-fields.ts";
-import { BYTE_CLASS, CR, equalsWord, FIELD_VALUE, HEX_VALUE, LF, SEMICOLON } from "./tables.ts";
+import { CR, equalsWord, HEX_VALUE, LF, SEMICOLON } from "./tables.ts";
 
 /** Chunk extensions of one message; they are dropped, so anything long can only be an attack (CVE-2024-22019). */
 const EXTENSION_BYTES_MAX = 4 * 1024;
@@ -31,6 +32,7 @@ export interface Body {
   remaining: number;
   state: number;
   digits: number;
+  extension: number;
   extensionBytes: number;
   trailer: Buffer | undefined;
 }
@@ -49,6 +51,7 @@ export function createBody(): Body {
     remaining: 0,
     state: SIZE,
     digits: 0,
+    extension: EXTENSION_START,
     extensionBytes: 0,
     trailer: undefined,
   };
@@ -120,7 +123,8 @@ function feedChunked<T>(body: Body, bytes: Buffer, from: number, emit: Emit<T>, 
       if (body.state === SIZE && byte === SEMICOLON && body.digits > 0) {
         if (!body.decode) emitRange(bytes, run, pos, emit, target);
         body.state = EXTENSION;
-      } else if (body.state === EXTENSION && byte === CR) {
+        body.extension = EXTENSION_START;
+      } else if (body.state === EXTENSION && byte === CR && mayEndExtension(body.extension)) {
         run = pos;
         body.state = SIZE_LF;
       } else if (!step(body, byte)) return BROKEN;
@@ -145,7 +149,8 @@ function step(body: Body, byte: number): boolean {
       return true;
     }
     case EXTENSION:
-      if (((BYTE_CLASS[byte] as number) & FIELD_VALUE) === 0) return broken(body, "malformed chunk extension");
+      body.extension = afterExtensionByte(body.extension, byte);
+      if (body.extension === EXTENSION_BROKEN) return broken(body, "malformed chunk extension");
       return ++body.extensionBytes <= EXTENSION_BYTES_MAX || broken(body, "chunk extensions too long");
     case SIZE_LF:
       if (byte !== LF) return broken(body, "chunk size not followed by CRLF");
@@ -173,10 +178,7 @@ function feedTrailer<T>(body: Body, bytes: Buffer, from: number, emit: Emit<T>, 
   const heldBefore = body.trailer?.length ?? 0;
   const rest = bytes.subarray(from);
   const all = body.trailer === undefined ? rest : Buffer.concat([body.trailer, rest]);
-  // Only a line's end can complete them: without one there is nothing to read again.
-  const verdict = rest.includes(LF)
-    ? parseFields(all, 0, Math.min(all.length, TRAILER_BYTES_MAX), trailerHead)
-    : NEED_MORE;
+  const verdict = parseFields(all, 0, Math.min(all.length, TRAILER_BYTES_MAX), trailerHead);
   if (verdict === NEED_MORE && all.length < TRAILER_BYTES_MAX) {
     body.trailer = Buffer.from(all);
     return bytes.length;

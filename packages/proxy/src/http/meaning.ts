@@ -1,6 +1,6 @@
 import * as h from "./head.ts";
 import { COMPLETE, refuse, type Verdict } from "./parse-fields.ts";
-import { BYTE_CLASS, DIGIT, equalsRange, equalsWord, everyElement, HOST, TOKEN } from "./tables.ts";
+import { BYTE_CLASS, CR, DIGIT, equalsRange, equalsWord, everyElement, HOST, SP, TOKEN } from "./tables.ts";
 
 // 15 digits stay below 2^53, where every integer is exact; more is nobody's body.
 const LENGTH_DIGITS_MAX = 15;
@@ -97,7 +97,8 @@ function readLine(bytes: Uint8Array, head: h.Head, line: number, kind: number): 
 // Canonical digits only: "+5", "0x5", "5, 5" and "010" are read differently by different servers.
 function readLength(bytes: Uint8Array, head: h.Head, start: number, end: number): Verdict {
   const digits = end - start;
-  if (digits === 0 || digits > LENGTH_DIGITS_MAX) return refuse(head, 400, "malformed Content-Length");
+  if (digits === 0 || digits > LENGTH_DIGITS_MAX || !isFollowedBySpaces(bytes, end))
+    return refuse(head, 400, "malformed Content-Length");
   if (digits > 1 && bytes[start] === 0x30) return refuse(head, 400, "Content-Length with leading zeros");
   let length = 0;
   for (let pos = start; pos < end; pos++) {
@@ -109,7 +110,15 @@ function readLength(bytes: Uint8Array, head: h.Head, start: number, end: number)
   return COMPLETE;
 }
 
+// A tab may stand there by RFC 9110 §5.6.3, but llhttp takes it for a part of the value.
+function isFollowedBySpaces(bytes: Uint8Array, end: number): boolean {
+  let pos = end;
+  while (bytes[pos] === SP) pos++;
+  return bytes[pos] === CR;
+}
+
 function readEncoding(bytes: Uint8Array, head: h.Head, start: number, end: number): Verdict {
+  if (!isFollowedBySpaces(bytes, end)) return refuse(head, 400, "malformed Transfer-Encoding");
   if (equalsWord(bytes, start, end, "chunked")) return COMPLETE;
   let chunkedSeen = false;
   const wellFormed = everyElement(bytes, start, end, (from, to) => {

@@ -1,0 +1,144 @@
+// Connections opened and dropped at every stage of an exchange, by a FIN and by a reset: afterwards nothing is left.
+import { readdirSync, readlinkSync } from "node:fs";
+import type { Socket } from "node:net";
+import { createServer } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { type FakeClock, fakeClock, until } from "@smartstack/core/testing";
+import { expect, it } from "vitest";
+import {
+  type Bench,
+  backendSpec,
+  listenOn,
+  type RawClient,
+  rawClient,
+  startBench,
+} from "../../packages/proxy/src/testing/bench.ts";
+
+const CONNECTIONS = Number(process.env.CHURN_CONNECTIONS ?? 2_000);
+const AT_ONCE = 50;
+/** Longer than every timeout that waits for somebody who is gone. */
+const ALL_TIMEOUTS_MS = 10 * 60_000;
+const GROWTH_BYTES_MAX = 4 * 1024 * 1024;
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+const H = "Host: a\r\n";
+/** What is sent, and what of an answer is waited for before the drop. */
+const STAGES: readonly (readonly [string, RegExp | undefined])[] = [
+  ["", undefined],
+  ["GET / HT", undefined],
+  [`GET /silent HTTP/1.1\r\n${H}\r\n`, undefined],
+  [`POST /silent HTTP/1.1\r\n${H}Content-Length: 100000\r\n\r\n${"x".repeat(50_000)}`, undefined],
+  [`POST /silent HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n5\r\nhel`, undefined],
+  [`GET /part HTTP/1.1\r\n${H}\r\n`, /part/],
+  [`GET /big HTTP/1.1\r\n${H}\r\n`, /xxx/],
+  [`GET /dies HTTP/1.1\r\n${H}\r\n`, undefined],
+  [`GET /ok HTTP/1.1\r\n${H}\r\n`, /ok$/],
+  [`GET /ok HTTP/1.1\r\n${H}Connection: close\r\n\r\n`, undefined],
+  [`GET /ok HTTP/1.1\r\n${H}\r\n`.repeat(20), /ok/],
+  [`GET /ws HTTP/1.1\r\n${H}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly`, /101/],
+  ["GARBAGE\r\n\r\n", /400/],
+  [`POST /early HTTP/1.1\r\n${H}Content-Length: 9\r\n\r\nx`, /413/],
+];
+
+const ANSWERS: Readonly<Record<string, string>> = {
+  part: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart",
+  big: `HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n${"x".repeat(1_000_000)}`,
+  ok: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+  ws: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+  early: "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n",
+};
+
+async function startBackend(): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => undefined);
+    socket.on("data", (bytes) => {
+      for (const [, path] of bytes.toString("latin1").matchAll(/^\w+ \/(\w+) HTTP/gm)) {
+        if (path === "dies") socket.resetAndDestroy();
+        else socket.write(ANSWERS[path ?? ""] ?? "");
+      }
+    });
+  });
+  const port = await listenOn(server, 0);
+  const close = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { port, close };
+}
+
+async function oneConnection(port: number, n: number): Promise<void> {
+  const [bytes, wanted] = STAGES[n % STAGES.length] as (typeof STAGES)[number];
+  const client: RawClient = rawClient(port);
+  client.send(bytes);
+  if (wanted !== undefined) await client.expect(wanted);
+  else await new Promise((resolve) => client.socket.once("connect", resolve));
+  // Whatever stage it was in is reached on the next turns; some are dropped before.
+  for (let turns = n % 5; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+  if (n % 2 === 0) client.socket.destroy();
+  else client.socket.resetAndDestroy();
+  await until(() => client.closed(), { what: "the client's own end", everyMs: 2 });
+}
+
+async function churn(bench: Bench, clock: FakeClock, connections: number): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < connections) await oneConnection(bench.port(), next++);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await until(
+    async () => {
+      await clock.advance(ALL_TIMEOUTS_MS);
+      return clock.pending() === 0 && bench.proxy.status()[0]?.counters.activeClients === 0;
+    },
+    { what: "no client and no timer" },
+  );
+}
+
+/** Sockets of this process, as the kernel counts them. */
+function openSockets(): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith("socket:");
+    } catch {
+      // Closed while we looked.
+      return false;
+    }
+  }).length;
+}
+
+function usedBytes(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+it(
+  `${CONNECTIONS} dropped connections leave no socket, timer or buffer behind`,
+  async () => {
+    const backend = await startBackend();
+    const clock = fakeClock();
+    const bench = await startBench({ backends: [backendSpec("b", backend.port)] }, { clock });
+    bench.onClose(backend.close);
+    try {
+      const socketsBefore = openSockets();
+      await churn(bench, clock, CONNECTIONS / 4);
+      await until(() => openSockets() <= socketsBefore, { what: `no more than ${socketsBefore} sockets` });
+      const bytesBefore = usedBytes();
+      await churn(bench, clock, CONNECTIONS);
+      await until(() => openSockets() <= socketsBefore, { what: `no more than ${socketsBefore} sockets` });
+      expect(usedBytes() - bytesBefore).toBeLessThan(GROWTH_BYTES_MAX);
+      const [service] = bench.proxy.status();
+      expect(service?.counters.connections).toBe(Math.ceil(CONNECTIONS / 4) + CONNECTIONS);
+      expect(service?.backends[0]?.counters.active).toBe(0);
+    } finally {
+      await bench.close();
+    }
+  },
+  60_000 + CONNECTIONS * 20,
+);
