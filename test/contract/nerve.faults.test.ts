@@ -1,3 +1,4 @@
+import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server } from "node:net";
 import { until } from "@smartstack/core/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -223,6 +224,47 @@ test("a registry that was away at the start: what lies there when it comes outwe
   first.store.setAway(false);
   await until(() => isReady(second), { what: "ready" });
   expect((await second.offered("web", 1))[0]?.state).toBe("draining");
+});
+
+test("a new nerve is in no hurry to give up what it does not know to be announced already", async () => {
+  let probes = 0;
+  let status = 200;
+  const server = createHttpServer((_, response) => {
+    probes++;
+    response.writeHead(status).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port: at } = server.address() as { port: number };
+    const labels = { "smartstack.service": "web", "smartstack.check": "http:/" };
+    docker.add({ labels, port: at, networkMode: "host" });
+    const first = start();
+    await first.offered("web", 1);
+    await first.stop("keep");
+    const gone: string[] = [];
+    first.store.subscribe({
+      changed: (changes) => {
+        for (const [path, entry] of changes) if (path.startsWith("web/") && entry === undefined) gone.push(path);
+      },
+      away: () => undefined,
+    });
+    first.store.setAway(true);
+    [probes, status] = [0, 503];
+    const second = start({ store: first.store });
+    await until(() => probes === 1, { what: "its first probe, which fails" });
+    // In a hurry it would fail ten times by then.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(probes).toBe(1);
+    status = 200;
+    first.store.setAway(false);
+    await until(() => isReady(second), { what: "ready" });
+    await until(() => probes === 2, { what: "its second probe" });
+    expect(gone).toEqual([]);
+    expect(second.entries().size).toBe(1);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
 
 test("every outage of the registry is told, not the first alone", async () => {

@@ -23,8 +23,6 @@ import { type RegistryWriter, registryWriter, type WriterDeps } from "./registry
 /** Leaving takes no longer than this, whatever the registry does; of it, a write under way may take a sixth. */
 const STOP_MS = 3_000;
 
-const NO_ENTRIES: ReadonlyMap<string, Instance> = new Map();
-
 export interface AnnouncerDeps extends WriterDeps {
   readonly registry: Registry;
   readonly owner: NodeEntry;
@@ -40,8 +38,8 @@ export interface AnnouncerDeps extends WriterDeps {
 export interface Announcer {
   /** What is desired may have changed: what lies at these keys, or anything. */
   readonly changed: Pick<Changes, "mark" | "markAll">;
-  /** What the registry holds for this node; empty while there is no session. */
-  entries(): ReadonlyMap<string, Instance>;
+  /** What the registry holds for this node; undefined while there is no session. */
+  entries(): ReadonlyMap<string, Instance> | undefined;
   readiness(): Readiness;
   /** `keep` leaves the entries to their ttl, after deleting those that `drops` names. Never throws; ≤ 3 s. */
   stop(mode: "keep" | "withdraw", drops: (key: string) => boolean): Promise<void>;
@@ -88,7 +86,7 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
 
   return {
     changed,
-    entries: () => session?.entries() ?? NO_ENTRIES,
+    entries: () => session?.entries(),
     readiness: report.readiness,
     async stop(mode, drops) {
       stopping.abort();

@@ -42,7 +42,7 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
   const states = instanceStates(deps.clock, (key) => voice.changed([key]));
   const table = registrations({
     ...deps,
-    announced: (key) => voice.entries().has(key),
+    announced: (key) => voice.announced(key),
     engineVerdict: (id) => source?.judged().get(id)?.tracked.facts,
     onChange: (key) => voice.changed([key]),
   });

@@ -36,6 +36,8 @@ export interface NodeVoice {
   containerChanged(id: string): void;
   allChanged(): void;
   entries(): ReadonlyMap<string, Instance>;
+  /** Whether it lies in the registry; undefined while that is not known. */
+  announced(key: string): boolean | undefined;
   facts(): EntryFacts;
   /** Announced on though its checks fail. */
   held(): ReadonlySet<string>;
@@ -115,6 +117,7 @@ export function nodeVoice(deps: VoiceDeps): NodeVoice {
     containerChanged: (id) => announcer?.changed.mark(undecided.of(id.slice(0, 12))),
     allChanged: () => announcer?.changed.markAll(),
     entries,
+    announced: (key) => announcer?.entries()?.has(key),
     facts,
     held: () => new Set([...table.services()].flatMap((service) => heldOf(service).map(({ key }) => key))),
     readiness: () => announcer?.readiness() ?? { part: "announce", ready: false, reason: waiting },

@@ -1,8 +1,8 @@
 import { createServer, type Server } from "node:net";
 import { systemClock } from "@smartstack/core";
 import { fakeClock, seededRandom, until } from "@smartstack/core/testing";
-import { afterEach, describe, expect, test } from "vitest";
-import { type CheckSpec, optionsOf } from "./checks/index.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { CHECKS, type CheckSpec, optionsOf } from "./checks/index.ts";
 import type { EngineHealth } from "./containers.ts";
 import type { Health } from "./health.ts";
 import { type Prober, probePeriodMs, startProber } from "./prober.ts";
@@ -24,24 +24,34 @@ let stop: (() => void)[] = [];
 afterEach(() => {
   for (const end of stop) end();
   stop = [];
+  vi.restoreAllMocks();
 });
 
 function run(
   check: Partial<CheckSpec>,
   engineHealth: () => EngineHealth | undefined = () => undefined,
   clock = systemClock,
+  eager: () => boolean = () => true,
 ) {
   const seen: Health[] = [];
   const prober: Prober = startProber({
     check: { ...CHECK, ...check, options: check.options ?? optionsOf(check.type ?? CHECK.type, {}) },
     clock,
     random: () => 0.5,
-    eager: () => true,
+    eager,
     engineVerdict: () => ({ health: engineHealth(), healthOutput: undefined }),
     onHealth: (health) => seen.push(health),
   });
   stop.push(prober.stop);
   return { prober, seen };
+}
+
+/** A tcp check every 2 s, which fails at once, on a clock of its own. */
+function failing(eager: () => boolean) {
+  const probe = vi.spyOn(CHECKS.tcp, "probe").mockResolvedValue({ passed: false, reason: "refused" });
+  const clock = fakeClock();
+  run({ type: "tcp", intervalMs: 2_000 }, undefined, clock, eager);
+  return { clock, count: () => probe.mock.calls.length };
 }
 
 async function countingServer(): Promise<{
@@ -77,14 +87,43 @@ describe("how often", () => {
     expect(count()).toBeLessThanOrEqual(probes + 1);
   });
 
-  test("a port that never opens is not knocked at ten times a second for ever", () => {
+  test("a port that never opens is not knocked at ten times a second for ever", async () => {
+    const { clock, count } = failing(() => true);
+    await clock.advance(59_000);
+    const hurried = count();
+    expect(hurried).toBeGreaterThan(500);
+    await clock.advance(2_000);
+    const before = count();
+    await clock.advance(20_000);
+    expect(count() - before).toBe(10);
+  });
+
+  test("one that nobody waits for is probed at its interval from the beginning", async () => {
+    const { clock, count } = failing(() => false);
+    await clock.advance(100);
+    expect(count()).toBe(1);
+    await clock.advance(1_800);
+    expect(count()).toBe(1);
+    await clock.advance(200);
+    expect(count()).toBe(2);
+  });
+
+  test("who turns out to be waited for is probed soon", async () => {
+    let eager = false;
+    const { clock, count } = failing(() => eager);
+    await clock.advance(500);
+    expect(count()).toBe(1);
+    eager = true;
+    await clock.advance(100);
+    expect(count()).toBe(2);
+  });
+
+  test("periods", () => {
     const middle = () => 0.5;
-    expect(probePeriodMs(2_000, true, 0, middle)).toBe(100);
-    expect(probePeriodMs(2_000, true, 59_999, middle)).toBe(100);
-    expect(probePeriodMs(2_000, true, 60_000, middle)).toBe(2_000);
-    expect(probePeriodMs(2_000, false, 0, middle)).toBe(2_000);
-    expect(probePeriodMs(50, true, 0, middle)).toBe(50);
-    expect([probePeriodMs(2_000, false, 0, () => 0), probePeriodMs(2_000, false, 0, () => 1)]).toEqual([1_900, 2_100]);
+    expect(probePeriodMs(2_000, true, middle)).toBe(100);
+    expect(probePeriodMs(2_000, false, middle)).toBe(2_000);
+    expect(probePeriodMs(50, true, middle)).toBe(50);
+    expect([probePeriodMs(2_000, false, () => 0), probePeriodMs(2_000, false, () => 1)]).toEqual([1_900, 2_100]);
   });
 
   test("Docker's verdict is not asked for by time, and stopping leaves no timer", async () => {
@@ -140,7 +179,7 @@ describe("many checks", () => {
 
   test("they do not stay in step", () => {
     const random = seededRandom(7);
-    const periods = Array.from({ length: 100 }, () => probePeriodMs(2_000, false, 0, random));
+    const periods = Array.from({ length: 100 }, () => probePeriodMs(2_000, false, random));
     expect(Math.min(...periods)).toBeGreaterThanOrEqual(1_900);
     expect(Math.max(...periods)).toBeLessThanOrEqual(2_100);
     expect(new Set(periods.map(Math.round)).size).toBeGreaterThan(50);

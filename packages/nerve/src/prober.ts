@@ -13,7 +13,7 @@ export interface ProberOptions {
   readonly check: CheckSpec;
   readonly clock: Clock;
   readonly random: Random;
-  /** An instance that was announced before this nerve started is not in a hurry. */
+  /** Somebody waits for its first success. Asked again before each probe. */
   readonly eager: () => boolean;
   readonly engineVerdict: () => EngineVerdict | undefined;
   readonly onHealth: (health: Health) => void;
@@ -27,9 +27,9 @@ export interface Prober {
   stop(): void;
 }
 
-/** Milliseconds to the next probe; `hurried`: it has not succeeded yet, and somebody waits for it. Pure. */
-export function probePeriodMs(intervalMs: number, hurried: boolean, elapsedMs: number, random: Random): number {
-  const base = hurried && elapsedMs < EAGER_FOR_MS ? Math.min(EAGER_MS, intervalMs) : intervalMs;
+/** Milliseconds to the next look whether a probe is due; `hurried`: somebody may wait for its first success. Pure. */
+export function probePeriodMs(intervalMs: number, hurried: boolean, random: Random): number {
+  const base = hurried ? Math.min(EAGER_MS, intervalMs) : intervalMs;
   return base * (0.95 + random() / 10);
 }
 
@@ -48,13 +48,16 @@ export function startProber(options: ProberOptions): Prober {
   let cancel: Cancel = () => undefined;
   let cancelRelease: Cancel = () => undefined;
 
-  const periodMs = (): number => {
-    const hurried = eager() && !health.succeeded;
-    return probePeriodMs(check.intervalMs, hurried, clock.monotonic() - startedMs, random);
-  };
+  /** Monotonic: when the next probe is due though nobody is in a hurry. */
+  let dueMs = startedMs;
+
   const tick = (): void => {
     if (stopping.signal.aborted) return;
-    if (kind.active) cancel = clock.after(periodMs(), tick);
+    const nowMs = clock.monotonic();
+    const young = !health.succeeded && nowMs - startedMs < EAGER_FOR_MS;
+    if (kind.active) cancel = clock.after(probePeriodMs(check.intervalMs, young, random), tick);
+    if (young && nowMs < dueMs && !eager()) return;
+    dueMs = nowMs + probePeriodMs(check.intervalMs, false, random);
     void probe();
   };
   const probe = async (): Promise<void> => {

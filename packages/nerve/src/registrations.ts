@@ -32,8 +32,8 @@ export interface RegistrationsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: EventBus;
-  /** It lies in the registry already: nothing is urgent. */
-  readonly announced: (key: string) => boolean;
+  /** It lies in the registry; undefined while that is not known. What lies there already is in no hurry to be probed. */
+  readonly announced: (key: string) => boolean | undefined;
   readonly engineVerdict: (container: string) => EngineVerdict | undefined;
   /** What lies at this key may have to change. */
   readonly onChange: (key: string) => void;
@@ -67,7 +67,7 @@ export function registrations(deps: RegistrationsDeps): Registrations {
       if (verdict.reason !== now.reason) table.set(key, { ...now, reason: verdict.reason });
       return;
     }
-    const offered = now.health === "up" || deps.announced(key);
+    const offered = now.health === "up" || deps.announced(key) === true;
     table.set(key, {
       ...now,
       health: verdict.state,
@@ -95,7 +95,7 @@ export function registrations(deps: RegistrationsDeps): Registrations {
         check,
         clock: deps.clock,
         random: deps.random,
-        eager: () => !deps.announced(key),
+        eager: () => deps.announced(key) === false,
         engineVerdict: () => (container === undefined ? undefined : deps.engineVerdict(container)),
         onHealth: () => judge(key),
       }),
