@@ -338,6 +338,24 @@ describe("leaving and changing", () => {
     expect(run.nerve.setState("web", "nobody", "draining")).toBe(false);
   });
 
+  test("a node's new name takes effect at the next start, and says so; nothing is written", async () => {
+    docker.add({ labels: LABELS, port });
+    const run = start({ docker: { node: "node-a" } });
+    await run.offered("web", 1);
+    const written: string[] = [];
+    run.store.subscribe({ changed: (changes) => written.push(...changes.keys()), away: () => undefined });
+    const { dockerConfig, dockerEngines, nerveConfig } = await import("@smartstack/nerve");
+    const rename = (node?: string): readonly string[] => {
+      const section = dockerConfig.parse({ host: docker.host, ...(node === undefined ? {} : { node }) });
+      return run.nerve.reconfigure({ engines: dockerEngines(section, {}), nerve: nerveConfig.parse({}) });
+    };
+    expect([rename("node-b"), rename(), rename("node-a")]).toEqual([["docker.node"], ["docker.node"], []]);
+    docker.add({ labels: { ...LABELS, "smartstack.service": "after" }, port });
+    await run.offered("after", 1);
+    expect(run.nerve.node()).toBe("node-a");
+    expect(written.map((path) => path.split("/")[0])).toEqual(["after"]);
+  });
+
   test("a service from configuration follows its check", async () => {
     const run = start({ nerve: { ...service(port), check: { interval: 0.1 } } });
     await run.offered("own", 1);

@@ -47,6 +47,9 @@ interface Parts {
   readonly registries: RegistryPool;
 }
 
+/** Keys of a configuration that are read at the start only. */
+const KEPT = ["registry", "admin", "log"] as const;
+
 const NERVE_STOP_MS = 4_000;
 const ADMIN_STOP_MS = 2_000;
 const REGISTRY_STOP_MS = 3_000;
@@ -104,8 +107,8 @@ export async function createStack(initial: StackConfig, deps: StackDeps): Promis
       await Promise.all([synapse?.start(), admin?.start()]);
     },
     reconfigure(next) {
-      const fixed = (["registry", "admin", "log"] as const).filter((key) => !isDeepStrictEqual(next[key], config[key]));
-      if (next.nerve !== undefined) nerve?.reconfigure(next.nerve);
+      const fixed: string[] = KEPT.filter((key) => !isDeepStrictEqual(next[key], config[key]));
+      if (next.nerve !== undefined) fixed.push(...(nerve?.reconfigure(next.nerve) ?? []));
       if (next.synapse !== undefined) synapse?.reconfigure(next.synapse);
       config = { ...next, registry: config.registry, admin: config.admin, log: config.log };
       return fixed;

@@ -32,8 +32,11 @@ export interface Nerve {
   readiness(): readonly Readiness[];
   /** An operator's word, for everyone: kept in the document. `forMs`: back to up after that time. False when nothing is registered so. */
   setState(service: string, id: string, state: InstanceState, forMs?: number): boolean;
-  /** Takes a new configuration; what it does not concern goes on undisturbed. A node's name stays what it is until the next start. */
-  reconfigure(options: NerveOptions): void;
+  /**
+   * Takes a new configuration; what it does not concern goes on undisturbed. A node's name stays what it is, as its
+   * entries would have to leave and come back. Returns the keys whose change takes effect at the next start.
+   */
+  reconfigure(options: NerveOptions): readonly string[];
   /** By on_stop when not said. Never throws; ≤ 3 s. */
   stop(mode?: "keep" | "withdraw"): Promise<void>;
 }
@@ -72,15 +75,17 @@ export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
     });
     leaving.add(stopped);
   };
-  const renew = (before: readonly Member[], wanted: readonly NodeNerveOptions[]): Member[] => {
+  const renew = (before: readonly Member[], wanted: readonly NodeNerveOptions[]): readonly string[] => {
     const pairs = pairUp(before, wanted);
     for (const member of before) if (![...pairs.values()].includes(member)) leave(member);
-    return wanted.map((one) => {
+    const fixed = new Set<string>();
+    members = wanted.map((one) => {
       const member = pairs.get(one);
       if (member === undefined) return memberOf(one);
-      member.nerve.reconfigure(one);
+      for (const key of member.nerve.reconfigure(one)) fixed.add(key);
       return { ...member, engine: one.docker || undefined };
     });
+    return [...fixed];
   };
   let members = perNode(options).map(memberOf);
 
@@ -96,9 +101,7 @@ export function createNerve(options: NerveOptions, deps: NerveDeps): Nerve {
         members.length === 1 || engine === undefined ? nerve.readiness() : labelled(nerve.readiness(), engine),
       ),
     setState: (service, id, state, forMs) => members.some(({ nerve }) => nerve.setState(service, id, state, forMs)),
-    reconfigure(next) {
-      members = renew(members, perNode(next));
-    },
+    reconfigure: (next) => renew(members, perNode(next)),
     async stop(mode) {
       running = false;
       await Promise.all([...members.map(({ nerve }) => nerve.stop(mode)), ...leaving]);

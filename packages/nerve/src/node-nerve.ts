@@ -30,7 +30,8 @@ export interface NodeNerve {
   containers(): readonly ContainerStatus[];
   readiness(): readonly Readiness[];
   setState(service: string, id: string, state: InstanceState, forMs?: number): boolean;
-  reconfigure(options: NodeNerveOptions): void;
+  /** Returns the keys whose change takes effect at the next start. */
+  reconfigure(options: NodeNerveOptions): readonly string[];
   stop(mode?: "keep" | "withdraw"): Promise<void>;
 }
 
@@ -38,6 +39,8 @@ export interface NodeNerve {
 export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps): NodeNerve {
   let { docker, nerve } = options;
   let running = false;
+  /** What the configuration called the node when it began. */
+  let given: string | undefined;
   let source: DockerSource | undefined;
   const states = instanceStates(deps.clock, (key) => voice.changed([key]));
   const table = registrations({
@@ -55,6 +58,7 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
       voice.wait(problem);
       return;
     }
+    given = docker === false ? undefined : docker.node;
     voice.begin(node);
     table.sync(undefined, configOffers(nerve, node));
   };
@@ -111,12 +115,16 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
     reconfigure(next) {
       const before = docker;
       ({ docker, nerve } = next);
-      if (!running) return;
+      if (!running) return [];
       const node = voice.node();
       if (node !== undefined) table.sync(undefined, configOffers(nerve, node));
       if (docker !== false && before !== false && sameEngine(docker, before)) source?.reapply(docker);
       else openSource();
       voice.allChanged();
+      if (docker === false) return [];
+      // It may have been waited for.
+      if (docker.node !== undefined) announceAs(docker.node);
+      return docker.node === given || docker.node === voice.node() ? [] : ["docker.node"];
     },
     async stop(mode) {
       running = false;
