@@ -88,9 +88,15 @@ export function remoteHost(engine: string, local: ReadonlySet<string>): string |
   return local.has(host) || isLoopback(host) ? undefined : host;
 }
 
-/** Pure: a host name that is a short container id, and the 64 digit ids in mountinfo (/etc/hosts is mounted from the container's folder). */
+/** What Docker mounts into every container from the container's own folder. Other mounts may show any container's. */
+const OWN_MOUNTS: readonly string[] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+
+/** Pure: a host name that is a short container id, and the 64 digit ids that mountinfo (proc(5)) shows this container's own files to come from. */
 export function containerHints(host: string, mountinfo: string): readonly string[] {
-  const ids = [...mountinfo.matchAll(/\/containers\/([0-9a-f]{64})\//g)].map((match) => match[1] ?? "");
+  const ids = mountinfo.split("\n").flatMap((line) => {
+    const [, , , root = "", mountPoint = ""] = line.split(" ");
+    return OWN_MOUNTS.includes(mountPoint) ? (/\/containers\/([0-9a-f]{64})\//.exec(root)?.[1] ?? []) : [];
+  });
   return [...new Set([...ids, ...(/^[0-9a-f]{12}$/.test(host) ? [host] : [])])];
 }
 

@@ -41,6 +41,9 @@ test("what may be our own container's id", () => {
   const mounts = `1 2 8:1 /var/lib/docker/containers/${id}/hostname /etc/hostname rw - ext4 /dev/sda1 rw`;
   expect(containerHints("web", mounts)).toEqual([id]);
   expect(containerHints("0123456789ab", "")).toEqual(["0123456789ab"]);
+  const shown = `${mounts}\n3 2 0:5 / /x/containers/${"c".repeat(64)}/mounts/shm rw - tmpfs shm rw
+4 2 8:1 /x/containers/${"d".repeat(64)}/hosts /host/etc/hosts rw - ext4 /dev/sda1 rw`;
+  expect(containerHints("web", shown)).toEqual([id]);
   expect(containerHints("vm", "22 27 0:21 / /proc rw - proc proc rw")).toEqual([]);
 });
 
