@@ -69,6 +69,29 @@ describe("the event stream", () => {
     expect(count(run, "docker.disconnected")).toBe(0);
   });
 
+  test("E4 loses a restart that gave the container another port: found by the next comparison", async () => {
+    const web = docker.add({ labels: LABELS, port: 80, published: 32_768 });
+    const run = start({ shared: true, docker: { advertise: "10.9.8.7" } });
+    expect((await run.offered("web", 1))[0]?.port).toBe(32_768);
+    docker.mute(true);
+    docker.restart(web.id, 32_769);
+    await until(() => [...run.entries().values()][0]?.port === 32_769, { what: "the new port", timeoutMs: 5_000 });
+    await until(() => count(run, "docker.drift") === 1, { what: "one drift" });
+  });
+
+  test("E4 loses a restart that changed nothing but the run: who uses its network has lost it", async () => {
+    const host = docker.add({ labels: {}, port });
+    const user = docker.add({ labels: LABELS, port, networkMode: `container:${host.id}` });
+    const run = start();
+    await run.offered("web", 1);
+    // An age told in whole seconds tells two runs apart only when the first was known for longer than that.
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    docker.mute(true);
+    docker.restart(host.id);
+    await run.offered("web", 0, 10_000);
+    expect(run.status(user.id)?.refusals[0]).toMatch(/was restarted after it/);
+  });
+
   test("brings rubbish between its events: the events count", async () => {
     const run = start({ nerve: { reconcile: "1h" } });
     await until(() => isReady(run), { what: "ready" });

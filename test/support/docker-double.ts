@@ -18,7 +18,11 @@ export interface DoubledContainer {
   readonly env: readonly string[];
   readonly networkMode: string;
   readonly stopSignal: string;
+  /** Where its port is published, at all addresses; undefined: nowhere. */
+  published: number | undefined;
   running: boolean;
+  /** Wall clock. */
+  startedMs: number;
 }
 
 export interface DoubleOptions {
@@ -42,10 +46,12 @@ export interface DockerDouble {
   readonly vanished: Set<string>;
   add(
     container: Pick<DoubledContainer, "labels" | "port"> &
-      Partial<Pick<DoubledContainer, "env" | "networkMode" | "stopSignal">>,
+      Partial<Pick<DoubledContainer, "env" | "networkMode" | "stopSignal" | "published">>,
   ): DoubledContainer;
   /** Changes the container; the event is sent unless events are muted. */
   stop(id: string): void;
+  /** A new run, published elsewhere if `published` says so. */
+  restart(id: string, published?: number): void;
   remove(id: string): void;
   /** Events are lost without a sign while this is on. */
   mute(on: boolean): void;
@@ -118,10 +124,11 @@ export async function startDockerDouble(options: DoubleOptions = {}): Promise<Do
     faults,
     broken,
     vanished,
-    add({ labels, port, env = [], networkMode = "net", stopSignal = "" }) {
+    add({ labels, port, env = [], networkMode = "net", stopSignal = "", published }) {
       const digits = Buffer.from(engineId).toString("hex").slice(0, 4);
       const id = `${digits}${String(next++).padStart(8, "0")}`.padEnd(64, "c");
-      const container = { id, labels, port, env, networkMode, stopSignal, running: true };
+      const startedMs = Date.now();
+      const container = { id, labels, port, env, networkMode, stopSignal, published, running: true, startedMs };
       containers.set(container.id, container);
       event("start", container.id);
       return container;
@@ -130,6 +137,12 @@ export async function startDockerDouble(options: DoubleOptions = {}): Promise<Do
       const container = containers.get(id);
       if (container !== undefined) container.running = false;
       event("die", id, { exitCode: "0" });
+    },
+    restart(id, published) {
+      const container = containers.get(id);
+      if (container !== undefined) Object.assign(container, { published, startedMs: Date.now(), running: true });
+      event("die", id);
+      event("start", id);
     },
     remove(id) {
       containers.delete(id);
@@ -197,22 +210,26 @@ function answerTo(
   return container === undefined ? undefined : inspection(container);
 }
 
-function summary({ id, labels, running }: DoubledContainer): unknown {
+function summary({ id, labels, port, published, running, startedMs }: DoubledContainer): unknown {
+  const binding = { IP: "0.0.0.0", PrivatePort: port, PublicPort: published, Type: "tcp" };
   return {
     Id: id,
     Names: [`/name-${id.slice(0, 12)}`],
     Labels: labels,
     State: running ? "running" : "exited",
-    Status: running ? "Up 1 second" : "Exited (0)",
+    Status: running ? `Up ${Math.floor((Date.now() - startedMs) / 1_000)} seconds` : "Exited (0)",
+    Ports: running && published !== undefined ? [binding] : [],
     NetworkSettings: { Networks: networks(running) },
   };
 }
 
-function inspection({ id, labels, port, env, networkMode, stopSignal, running }: DoubledContainer): unknown {
+function inspection(container: DoubledContainer): unknown {
+  const { id, labels, port, env, networkMode, stopSignal, published, running, startedMs } = container;
+  const bindings = [{ HostIp: "0.0.0.0", HostPort: String(published) }];
   return {
     Id: id,
     Name: `/name-${id.slice(0, 12)}`,
-    State: { Status: running ? "running" : "exited", Running: running, StartedAt: "2026-01-01T00:00:00Z" },
+    State: { Status: running ? "running" : "exited", Running: running, StartedAt: new Date(startedMs).toISOString() },
     Config: {
       Image: "double",
       Labels: labels,
@@ -221,7 +238,10 @@ function inspection({ id, labels, port, env, networkMode, stopSignal, running }:
       ExposedPorts: { [`${port}/tcp`]: {} },
     },
     HostConfig: { NetworkMode: networkMode },
-    NetworkSettings: { Networks: networks(running) },
+    NetworkSettings: {
+      Ports: running && published !== undefined ? { [`${port}/tcp`]: bindings } : {},
+      Networks: networks(running),
+    },
   };
 }
 

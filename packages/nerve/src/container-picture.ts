@@ -81,7 +81,7 @@ export function containerPicture(deps: PictureDeps): ContainerPicture {
           table.facts(summaryFacts(summary), beganMs);
           continue;
         }
-        const what = facts === undefined ? undefined : drift(facts, summary);
+        const what = facts && drift(facts, summary, beganMs - (known?.factsMs ?? beganMs));
         if (what !== undefined && !whole) report(id, what);
         if (facts === undefined || whole || what !== undefined || known?.problem !== undefined) {
           table.add(id);

@@ -101,7 +101,8 @@ interface HostBinding {
   readonly HostPort?: string;
 }
 
-interface EndpointJson {
+/** A container on one network, in inspects and lists alike. */
+export interface EndpointJson {
   readonly NetworkID?: string;
   readonly IPAddress?: string;
   readonly GlobalIPv6Address?: string;
@@ -198,7 +199,8 @@ function publishedPorts(ports: Readonly<Record<string, readonly HostBinding[] | 
   return found;
 }
 
-function attachments(networks: Readonly<Record<string, EndpointJson | null>>): NetworkAttachment[] {
+/** What a container's networks say of it. Pure. */
+export function attachments(networks: Readonly<Record<string, EndpointJson | null>>): NetworkAttachment[] {
   return Object.entries(networks)
     .map(([name, endpoint]) => ({
       name,

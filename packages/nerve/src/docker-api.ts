@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { type Clock, withDeadline } from "@smartstack/core";
 import type Docker from "dockerode";
-import type { InspectJson } from "./containers.ts";
+import type { EndpointJson, InspectJson } from "./containers.ts";
 import { dockerError, type Endpoint, openTransport, statusOf, targetOf } from "./docker-transport.ts";
 import { CONTAINER_ACTIONS, type ContainerEvent, NETWORK_ACTIONS } from "./lifecycle.ts";
 import { lineFramer } from "./ndjson.ts";
@@ -19,11 +19,16 @@ export interface ContainerSummary {
   readonly State?: string;
   /** For people, and the only place of a list that tells the health: `Up 5 minutes (healthy)`. */
   readonly Status?: string;
-  readonly NetworkSettings?: {
-    readonly Networks?: Readonly<
-      Record<string, { readonly NetworkID?: string; readonly IPAddress?: string } | null>
-    > | null;
-  } | null;
+  readonly Ports?: readonly ListedPort[] | null;
+  readonly NetworkSettings?: { readonly Networks?: Readonly<Record<string, EndpointJson | null>> | null } | null;
+}
+
+/** One `-p` of a list; without PublicPort a port that is only exposed. */
+export interface ListedPort {
+  readonly IP?: string;
+  readonly PrivatePort?: number;
+  readonly PublicPort?: number;
+  readonly Type?: string;
 }
 
 export interface EngineInfo {

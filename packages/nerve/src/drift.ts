@@ -1,8 +1,14 @@
-import type { ContainerFacts } from "./containers.ts";
-import type { ContainerSummary } from "./docker-api.ts";
+import { attachments, type ContainerFacts, type NetworkAttachment, parsePortKey, portText } from "./containers.ts";
+import type { ContainerSummary, ListedPort } from "./docker-api.ts";
 
-/** What the engine's list says differently from what is known of a container; undefined when they agree. Pure. */
-export function drift(facts: ContainerFacts, summary: ContainerSummary): string | undefined {
+/** "Up" rounds down, and an engine's clock may be set a little while the container runs. */
+const UP_SLACK_MS = 1_000;
+
+/**
+ * What the engine's list says differently from what is known of a container, by an inspect `knownMs` ago; undefined when
+ * they agree. Pure.
+ */
+export function drift(facts: ContainerFacts, summary: ContainerSummary, knownMs: number): string | undefined {
   const status = summary.State ?? "";
   if (status !== "" && status !== facts.status) return `is ${status}, was taken for ${facts.status}`;
   const name = summary.Names?.map((candidate) => candidate.replace(/^\//, "")) ?? [];
@@ -11,21 +17,54 @@ export function drift(facts: ContainerFacts, summary: ContainerSummary): string 
   const health = /\((healthy|unhealthy|health: starting)\)/.exec(summary.Status ?? "")?.[1]?.replace("health: ", "");
   if (status === "running" && health !== undefined && health !== facts.health)
     return `is ${health}, was taken for ${facts.health ?? "unchecked"}`;
-  const listed = networksText(
-    Object.entries(summary.NetworkSettings?.Networks ?? {}).map(([network, endpoint]) => [
-      network,
-      endpoint?.IPAddress ?? "",
-    ]),
-  );
-  const known = networksText(facts.networks.map((network) => [network.name, network.ip ?? ""]));
-  return listed === known ? undefined : `is on ${listed || "no network"}, was taken to be on ${known || "none"}`;
+  const listed = networksText(attachments(summary.NetworkSettings?.Networks ?? {}));
+  const known = networksText(facts.networks);
+  if (listed !== known) return `is on ${listed || "no network"}, was taken to be on ${known || "none"}`;
+  return facts.running ? ofItsRun(facts, summary, knownMs) : undefined;
 }
 
-function networksText(networks: readonly (readonly [string, string])[]): string {
-  return networks
-    .map(([network, ip]) => `${network} ${ip}`.trim())
-    .sort()
-    .join(", ");
+/** What another run of the same container has of its own, though its state and its addresses may be as before. */
+function ofItsRun(facts: ContainerFacts, summary: ContainerSummary, knownMs: number): string | undefined {
+  const listed = summary.Ports == null ? undefined : listedText(summary.Ports);
+  const known = bindingsText(
+    facts.published.map((binding) => `${hostText(binding.hostIp, binding.hostPort)}->${portText(binding)}`),
+  );
+  if (listed !== undefined && listed !== known)
+    return `publishes ${listed || "nothing"}, was taken to publish ${known || "nothing"}`;
+  // It ran when it was inspected, so it must have been up ever since: this asks no clock but ours for the time.
+  const upMs = longestUpMs(summary.Status ?? "");
+  return upMs + UP_SLACK_MS < knownMs ? "has been restarted" : undefined;
+}
+
+function listedText(ports: readonly ListedPort[]): string {
+  return bindingsText(
+    ports.flatMap(({ IP, PrivatePort, PublicPort, Type }) => {
+      const key = parsePortKey(`${PrivatePort}/${Type}`);
+      return key === undefined || !PublicPort ? [] : [`${hostText(IP ?? "", PublicPort)}->${portText(key)}`];
+    }),
+  );
+}
+
+/** Engines write "all addresses" in two ways. */
+function hostText(ip: string, port: number): string {
+  return `${ip || "0.0.0.0"}:${port}`;
+}
+
+function bindingsText(bindings: readonly string[]): string {
+  return [...new Set(bindings)].sort().join(", ");
+}
+
+/** By the list's `Up 5 seconds`, in the words of Docker's go-units; what counts in hours is up long enough for anyone. */
+function longestUpMs(status: string): number {
+  if (status.startsWith("Up Less than a second")) return 1_000;
+  if (status.startsWith("Up About a minute")) return 120_000;
+  const [, count, unit] = /^Up (\d+) (second|minute)s?\b/.exec(status) ?? [];
+  if (count === undefined) return Number.POSITIVE_INFINITY;
+  return (Number(count) + 1) * (unit === "second" ? 1_000 : 60_000);
+}
+
+function networksText(networks: readonly NetworkAttachment[]): string {
+  return networks.map(({ name, ip, ip6 }) => [name, ip, ip6].filter((word) => word !== undefined).join(" ")).join(", ");
 }
 
 /** What is known of a container that does not run: the list says enough. Pure. */
@@ -46,11 +85,6 @@ export function summaryFacts(summary: ContainerSummary): ContainerFacts {
     networkMode: "",
     ports: [],
     published: [],
-    networks: Object.entries(summary.NetworkSettings?.Networks ?? {}).map(([name, endpoint]) => ({
-      name,
-      id: endpoint?.NetworkID ?? "",
-      ip: endpoint?.IPAddress || undefined,
-      ip6: undefined,
-    })),
+    networks: attachments(summary.NetworkSettings?.Networks ?? {}),
   };
 }
