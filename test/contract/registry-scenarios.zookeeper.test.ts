@@ -1,0 +1,181 @@
+import { strict as assert } from "node:assert";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { encodeInstance, eventBus, type Registry, systemClock } from "@smartstack/core";
+import { until } from "@smartstack/core/testing";
+import { openRegistry } from "@smartstack/registry";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TestServer } from "../support/etcd.ts";
+import { startZooKeeper, TICK_MS, zookeeperOwners, zookeeperRead, zookeeperWrite } from "../support/zookeeper.ts";
+import { NEVER, owner, record, records } from "./registry-case.ts";
+import { announcer, follow } from "./registry-follower.ts";
+import { openers } from "./registry-real-harness.ts";
+
+const TTL_MS = 4_000;
+/** FAULTS=full takes the times of the scenarios as they were written down. */
+const DOWN_MS = process.env.FAULTS === "full" ? 30_000 : 3_000;
+
+let server: TestServer;
+let folder: string;
+const opened: Registry[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "smartstack-zookeeper-"));
+  server = await startZooKeeper({ dataDir: folder });
+});
+
+afterAll(async () => {
+  await Promise.all(opened.map((registry) => registry.close()));
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+type More = Partial<
+  Pick<Extract<Parameters<typeof openRegistry>[0], { type: "zookeeper" }>, "hosts" | "auth" | "access">
+>;
+
+async function open(prefix: string, more: More = {}): Promise<Registry> {
+  const deps = { clock: systemClock, random: () => 0, events: eventBus() };
+  const config = { type: "zookeeper" as const, hosts: [server.endpoint], prefix, ttl: TTL_MS, ...more };
+  const registry = await openRegistry(config, deps);
+  opened.push(registry);
+  return registry;
+}
+
+const document = (port: number): string => encodeInstance({ host: "127.0.0.1", port });
+
+describe.concurrent("ZooKeeper", () => {
+  it("G1 makes a base path four levels deep, persistent, by two nerves at once, below a chroot", async () => {
+    const more = { hosts: [`${server.endpoint}/g1/chroot`] };
+    const nerves = await Promise.all(
+      ["node-a", "node-b"].map(async (node) =>
+        (await open("/deep/deeper/services", more)).announce(owner(node, "b1"), [record("web", node, 80)], NEVER),
+      ),
+    );
+    const found = await zookeeperRead(server.endpoint, "/g1/chroot/deep/deeper/services");
+    expect([...found.keys()].filter((path) => path.startsWith("web/")).sort()).toEqual(["web/node-a", "web/node-b"]);
+    for (const path of ["/g1", "/g1/chroot/deep", "/g1/chroot/deep/deeper/services"])
+      expect([...(await zookeeperOwners(server.endpoint, path)).values()].every((hold) => hold === "")).toBe(true);
+    await Promise.all(nerves.map((session) => session.close("withdraw")));
+  });
+
+  it("G2 all entries of a nerve hang on its one session, and go with it when it is killed with -9", async () => {
+    const bench = openers({ type: "zookeeper", hosts: [server.endpoint], prefix: "/g2", ttl: TTL_MS });
+    const process = await bench.owner?.("node-k", "web", 3);
+    const folders = ["web", ".nodes", ".owners"];
+    const owners = async () =>
+      (await Promise.all(folders.map((name) => zookeeperOwners(server.endpoint, `/g2/${name}`)))).flatMap((all) => [
+        ...all.values(),
+      ]);
+    const holds = await owners();
+    expect(holds).toHaveLength(5);
+    expect(new Set(holds).size).toBe(1);
+    expect(holds[0]).toMatch(/^[0-9a-f]{16}$/);
+    process?.kill();
+    const killedMs = performance.now();
+    await until(async () => (await owners()).length === 0, { what: "gone", timeoutMs: TTL_MS + 5_000 });
+    expect(performance.now() - killedMs).toBeLessThan(TTL_MS + TICK_MS + 1_000);
+  });
+
+  it("G6 a path that never existed is seen when it appears", async () => {
+    const follower = follow(await open("/g6/not/yet"), "web");
+    await until(() => follower.batches.length > 0, { what: "an empty beginning" });
+    await zookeeperWrite(server.endpoint, "/g6/not/yet/web/one", document(1));
+    await until(() => follower.names().join() === "one", { what: "seen", timeoutMs: 1_500 });
+    await follower.stop();
+  });
+
+  it("G8 a service's folder that is removed with its last child and made again is followed", async () => {
+    const follower = follow(await open("/g8"), "web");
+    for (let round = 1; round <= 3; round++) {
+      await zookeeperWrite(server.endpoint, "/g8/web/one", document(round));
+      await until(() => follower.state().instances.get("one")?.port === round, { what: "there", timeoutMs: 1_500 });
+      await zookeeperWrite(server.endpoint, "/g8/web/one", undefined);
+      await zookeeperWrite(server.endpoint, "/g8/web", undefined);
+      await until(() => follower.names().length === 0, { what: "gone", timeoutMs: 1_500 });
+    }
+    expect(follower.resets()).toBe(1);
+    await follower.stop();
+  });
+
+  it("what a user made is read by all and changed by that user alone; the password comes from a file", async () => {
+    const password_file = join(folder, "password");
+    await writeFile(password_file, "one\n");
+    const auth = { username: "nerve", password_file };
+    const session = await (await open("/acl", { auth })).announce(owner("node-a", "b1"), records("web", 2), NEVER);
+    const reader = follow(await open("/acl"), "web");
+    await until(() => reader.names().length === 2, { what: "read without a user" });
+    const stranger = (await open("/acl")).announce(owner("node-b", "b1"), records("db", 1), NEVER);
+    await assert.rejects(stranger, /not allowed by the node's access control list; give the registry a user/);
+    await session.put(record("web", "more", 9_000));
+    await until(() => reader.names().includes("more"), { what: "changed by its user" });
+    // A renewed password is taken for the next connection: this one is another user to ZooKeeper.
+    await writeFile(password_file, "two\n");
+    const renamed = (await open("/acl", { auth })).announce(owner("node-c", "b1"), [], NEVER);
+    await assert.rejects(renamed, /not allowed/);
+    await rm(password_file);
+    const without = (await open("/acl", { auth })).announce(owner("node-d", "b1"), [], NEVER);
+    await assert.rejects(without, /password_file cannot be read/);
+    await session.close("withdraw");
+    await reader.stop();
+  });
+
+  it("what is private is not even read by others, who say why", async () => {
+    const auth = { username: "nerve", password: "one" };
+    const own = await open("/private", { auth, access: "private" });
+    const session = await own.announce(owner("node-a", "b1"), records("web", 2), NEVER);
+    const registry = await open("/private");
+    const stranger = follow(registry, "web");
+    await until(() => /not allowed/.test(registry.status().lastError ?? ""), { what: "the reason is told" });
+    expect(stranger.batches).toEqual([]);
+    await stranger.stop();
+    await session.close("withdraw");
+  });
+});
+
+describe("ZooKeeper with much in it", () => {
+  it("G10 reads 5,000 children, sees one more, and all of them go", async () => {
+    const all = records("web", 5_000);
+    const session = await (await open("/g10")).announce(owner("node-a", "b1"), all, NEVER);
+    const beganMs = performance.now();
+    const follower = follow(await open("/g10"), "web");
+    await until(() => follower.names().length === 5_000, { what: "all read", everyMs: 5 });
+    const loadMs = performance.now() - beganMs;
+    await session.put(record("web", "more", 9_000));
+    const putMs = performance.now();
+    await until(() => follower.state().instances.has("more"), { what: "one more", everyMs: 5 });
+    const addMs = performance.now() - putMs;
+    console.log(`5,000 children: initial load ${Math.round(loadMs)} ms, one more ${Math.round(addMs)} ms`);
+    expect(loadMs).toBeLessThan(3_000);
+    expect(addMs).toBeLessThan(1_000);
+    expect(follower.resets()).toBe(1);
+    await session.close("withdraw");
+    await follower.stop();
+  });
+});
+
+describe("ZooKeeper, last of all", () => {
+  it("G5 is away: what was known stays; when it is back it is read again, and later changes are seen", async () => {
+    const watching = await open("/g5");
+    const follower = follow(watching, "web");
+    const nerve = announcer(await open("/g5"), owner("node-a", "b1"), () => records("web", 4));
+    await until(() => follower.names().length === 4 && follower.state().nodes.size === 1, { what: "announced" });
+    const known = follower.history.length;
+    await server.kill();
+    await until(() => !watching.status().connected, { what: "noticed" });
+    await new Promise((resolve) => setTimeout(resolve, DOWN_MS));
+    expect(follower.history.length).toBe(known);
+    const resets = follower.resets();
+    await server.start();
+    await until(() => follower.resets() > resets && watching.status().connected, { what: "read again" });
+    await until(() => nerve.session()?.lost.aborted === false, { what: "announced again" });
+    for (let port = 1; port <= 3; port++) {
+      await nerve.session()?.put(record("web", "later", port));
+      await until(() => follower.state().instances.get("later")?.port === port, { what: "seen", timeoutMs: 1_500 });
+    }
+    expect(follower.history.slice(known).every(({ instances }) => instances.size >= 4)).toBe(true);
+    await nerve.stop("withdraw");
+    await follower.stop();
+  });
+});
