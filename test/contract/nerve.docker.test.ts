@@ -342,7 +342,7 @@ test("ten started together are all announced", async () => {
 });
 
 test("a quiet engine shows no drift, whatever state its containers are in", async () => {
-  await web();
+  await web({ publish: ["80", "127.0.0.1::81", "53/udp"] });
   const paused = await web();
   const exited = await web({ command: ["/bin/sh", "-c", "exit 3"] });
   await web({ health: { command: "true" } });

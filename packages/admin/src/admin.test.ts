@@ -263,6 +263,7 @@ describe("metrics", () => {
     events.publish("view.applied", { revision: 7, services: 1, backends: 1 });
     events.publish("docker.connected", { engine: "e" });
     events.publish("registry.document_rejected", { service: "web", id: "i", reason: "r" });
+    events.publish("docker.drift", { container: "web", what: "is exited, was taken for running" });
     await ask("/metrics");
     const { text, headers } = await ask("/metrics");
     expect(headers["content-type"]).toContain("text/plain; version=0.0.4");
@@ -272,7 +273,7 @@ describe("metrics", () => {
       'smartstack_backend_usable{service="web",backend="0123456789ab-80"} 1',
       "smartstack_view_revision 7",
       "smartstack_docker_connected 1",
-      "smartstack_docker_drift_total 0",
+      "smartstack_docker_drift_total 1",
       "smartstack_registry_documents_rejected_total 1",
       "smartstack_instances_announced 1",
       "smartstack_start_time_seconds 5",
