@@ -9,6 +9,7 @@ export const PACKAGES = [
   { name: "zookeeper", files: ["/usr/share/java/zookeeper.jar", "/etc/zookeeper/conf"] },
   { name: "default-jre-headless", files: ["/usr/bin/java"] },
   { name: "haproxy", files: ["/usr/sbin/haproxy"] },
+  { name: "slowhttptest", files: ["/usr/bin/slowhttptest"] },
   { name: "docker.io", files: ["/usr/bin/docker", "/usr/sbin/dockerd"] },
   { name: "docker-compose", files: ["/usr/bin/docker-compose"] },
   { name: "busybox-static", files: ["/bin/busybox"] },

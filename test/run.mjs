@@ -12,7 +12,11 @@ const RUNS = [{ project: "unit" }, { project: "contract" }, { project: "e2e" }];
 const SOAK_RUNS = [
   { project: "scenarios" },
   { project: "e2e", filters: ["outage"], env: { OUTAGE_MS: "60000" } },
-  { project: "contract", filters: ["proxy.fuzz"], env: { FUZZ_MS: "600000" } },
+  {
+    project: "contract",
+    filters: ["proxy.fuzz", "proxy.churn", "proxy.streaming"],
+    env: { FUZZ_MS: "600000", CHURN_CONNECTIONS: "10000", STREAM_MIB: "1024" },
+  },
   { project: "soak" },
 ];
 const RUN_MS_MAX = 30 * 60_000;

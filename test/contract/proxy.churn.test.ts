@@ -2,8 +2,6 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createServer } from "node:net";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { type FakeClock, fakeClock, until } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
 import {
@@ -14,15 +12,13 @@ import {
   rawClient,
   startBench,
 } from "../../packages/proxy/src/testing/bench.ts";
+import { usedBytes } from "../support/memory.ts";
 
 const CONNECTIONS = Number(process.env.CHURN_CONNECTIONS ?? 2_000);
 const AT_ONCE = 50;
 /** Longer than every timeout that waits for somebody who is gone. */
 const ALL_TIMEOUTS_MS = 10 * 60_000;
 const GROWTH_BYTES_MAX = 4 * 1024 * 1024;
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 const H = "Host: a\r\n";
 /** What is sent, and what of an answer is waited for before the drop. */
@@ -110,12 +106,6 @@ function openSockets(): number {
       return false;
     }
   }).length;
-}
-
-function usedBytes(): number {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 it(
