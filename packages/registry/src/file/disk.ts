@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Clock, DOCUMENT_BYTES_MAX, withDeadline } from "@smartstack/core";
@@ -7,6 +8,19 @@ import { unreachable } from "../session.ts";
 const DISK_MS_MAX = 10_000;
 
 const SUFFIX = ".json";
+const TEMP = /\.json\.[^.]+\.tmp$/;
+const TEMP_MS_MAX = 3_600_000;
+
+/** What a name that looks like an entry's may turn out to be. Whoever put it there must not stop the rest. */
+const FOREIGN: ReadonlySet<string | undefined> = new Set([
+  "EISDIR",
+  "EACCES",
+  "EPERM",
+  "ELOOP",
+  "ENXIO",
+  "ESPIPE",
+  "EAGAIN",
+]);
 
 /** What a file is, as far as one can tell without reading it. */
 export interface Seen {
@@ -19,12 +33,14 @@ export interface Disk {
   folders(): Promise<string[] | undefined>;
   entries(folder: string): Promise<string[]>;
   see(path: string): Promise<Seen | undefined>;
-  /** At most one byte more than a document may have. */
+  /** At most one byte more than a document may have; nothing of what is no file, or not for us to read. */
   read(path: string): Promise<string | undefined>;
   /** Whole or not at all, also after a crash: temp name, fsync, rename. Makes its folder. */
   write(path: string, text: string): Promise<void>;
   remove(path: string): Promise<void>;
   makeRoot(): Promise<void>;
+  /** Deletes a folder's temp files that nobody has written to for an hour: a crash left them. */
+  clean(folder: string): Promise<void>;
   fileOf(path: string): string;
 }
 
@@ -57,13 +73,18 @@ export function diskAt(root: string, clock: Clock, tag: string): Disk {
       return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
     },
     async see(path) {
-      const found = await present(`look at ${fileOf(path)}`, stat(fileOf(path), { bigint: true }));
+      const found = await present(`look at ${fileOf(path)}`, unlessForeign(stat(fileOf(path), { bigint: true })));
       if (found === undefined || !found.isFile()) return undefined;
       return { signature: `${found.dev}:${found.ino}:${found.ctimeNs}:${found.mtimeNs}:${found.size}` };
     },
-    read: (path) => present(`read ${fileOf(path)}`, readBounded(fileOf(path))),
+    read: (path) =>
+      present(
+        `read ${fileOf(path)}`,
+        unlessForeign(readBounded(fileOf(path))).then((text) => text ?? ""),
+      ),
     write: (path, text) => call(`write ${fileOf(path)}`, writeWhole(fileOf(path), `${fileOf(path)}.${tag}.tmp`, text)),
     remove: (path) => call(`remove ${fileOf(path)}`, rm(fileOf(path), { force: true })),
+    clean: (folder) => call(`clean ${folder}`, removeTemps(join(root, folder), clock.now() - TEMP_MS_MAX)),
     async makeRoot() {
       await call(`make ${root}`, mkdir(root, { recursive: true }));
     },
@@ -75,13 +96,37 @@ export function isMissing(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-async function readBounded(file: string): Promise<string> {
-  const handle = await open(file, "r");
+/** Undefined for what is not for us to look at. */
+async function unlessForeign<T>(work: Promise<T>): Promise<T | undefined> {
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(DOCUMENT_BYTES_MAX + 1), 0, DOCUMENT_BYTES_MAX + 1, 0);
+    return await work;
+  } catch (error) {
+    if (FOREIGN.has((error as NodeJS.ErrnoException).code)) return undefined;
+    throw error;
+  }
+}
+
+async function readBounded(file: string): Promise<string> {
+  // Opening a named pipe would wait for its writer.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const size = DOCUMENT_BYTES_MAX + 1;
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(size), 0, size, 0);
     return buffer.toString("utf8", 0, bytesRead);
   } finally {
     await handle.close();
+  }
+}
+
+async function removeTemps(folder: string, beforeMs: number): Promise<void> {
+  for (const name of (await readdir(folder)).filter((name) => TEMP.test(name))) {
+    try {
+      const file = join(folder, name);
+      if ((await stat(file)).mtimeMs < beforeMs) await rm(file, { force: true });
+    } catch (error) {
+      // Its writer has renamed it meanwhile.
+      if (!isMissing(error)) throw error;
+    }
   }
 }
 

@@ -19,6 +19,7 @@ import { type Disk, diskAt } from "./disk.ts";
 import { type NodeFileHold, takeNodeFile } from "./node-file.ts";
 import { scanner } from "./scan.ts";
 import { fileSource } from "./source.ts";
+import { cleanTemps, sweeper } from "./sweep.ts";
 
 /** Longer than the readers' poll, so that each of them sees the instances go before the node entry does. */
 const WITHDRAWAL_SEEN_MS = 1_500;
@@ -32,7 +33,10 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
   const state = link(clock, "file", root);
   const tag = random().toString(36).slice(2, 10);
   const disk = diskAt(root, clock, tag);
-  const source = fileSource({ root, disk, ttlMs: ttl, clock, onError: (error) => state.note(error) });
+  const open = new Set<() => void>();
+  // Who only reads may not even write here.
+  const onDead = sweeper(disk, () => open.size > 0, state.note);
+  const source = fileSource({ root, disk, ttlMs: ttl, clock, onDead, onError: state.note });
   let madeRoot = false;
   const copies = mirror(
     async (sink, signal) => {
@@ -46,7 +50,6 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
     clock,
   );
   const announced = new Set<string>();
-  const open = new Set<() => void>();
 
   return {
     type: "file",
@@ -66,6 +69,7 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
         const lost = new AbortController();
         const stop = renewing(hold, ttl, deps, lost, () => open.delete(stop), state.note);
         open.add(stop);
+        cleanTemps(disk).catch(state.note);
         const holder = fileHolder(disk, hold, owner, deps, stop);
         return openSession({ owner, copy, holder, written, lost, link: state, clock });
       } catch (error) {

@@ -8,7 +8,7 @@ import {
 import { nodePath, placeOf } from "../contents.ts";
 import type { Disk } from "./disk.ts";
 
-const NODES = ".nodes";
+export const NODES = ".nodes";
 const READS_MAX = 64;
 const ROUNDS_MAX = 3;
 

@@ -5,6 +5,7 @@ import { type Source, watchLost } from "../mirror.ts";
 import type { Disk } from "./disk.ts";
 import { liveness } from "./liveness.ts";
 import { type Snapshot, scanner } from "./scan.ts";
+import { longDead } from "./sweep.ts";
 
 /** The net under the notifications, which network file systems do not send. */
 const POLL_MS = 1_000;
@@ -18,14 +19,17 @@ export interface FileSourceOptions {
   readonly ttlMs: number;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
+  /** What was found, and which nodes have been dead for long. Not awaited. */
+  readonly onDead: (snapshot: Snapshot, dead: readonly string[]) => void;
 }
 
 /** Looks at the directory when told and every second, and reports what differs. */
-export function fileSource({ root, disk, ttlMs, clock, onError }: FileSourceOptions): Source {
+export function fileSource({ root, disk, ttlMs, clock, onError, onDead }: FileSourceOptions): Source {
   return async (sink, signal) => {
     const changed = trigger(root, onError);
     const scan = scanner(disk);
     const alive = liveness(ttlMs, 2 * POLL_MS);
+    const deadIn = longDead(ttlMs, 2 * POLL_MS);
     let lookedMs = clock.monotonic();
     let shown: ReadonlyMap<string, Held> | undefined;
     try {
@@ -35,6 +39,8 @@ export function fileSource({ root, disk, ttlMs, clock, onError }: FileSourceOpti
         if (snapshot === undefined) throw watchLost(`directory ${root} does not exist`);
         const nowMs = clock.monotonic();
         const next = visible(snapshot, alive.observe(snapshot.nodes, nowMs - lookedMs));
+        const dead = deadIn(snapshot, nowMs - lookedMs);
+        if (dead.length > 0) onDead(snapshot, dead);
         lookedMs = nowMs;
         if (signal.aborted) return;
         if (shown === undefined) sink.reset(next);
