@@ -1,6 +1,7 @@
 import { durationMs, systemClock } from "@smartstack/core";
 import { type Command, InvalidArgumentError } from "commander";
 import { type AdminClient, type AdminOptions, adminClient } from "./admin-client.ts";
+import { drain } from "./commands/drain.ts";
 import { events } from "./commands/events.ts";
 import { explain } from "./commands/explain.ts";
 import { setState } from "./commands/set-state.ts";
@@ -74,14 +75,18 @@ function addChanges(operator: Operator, clientOf: ClientOf, terminal: Terminal, 
   operator("drain", "lets an instance finish what it has, and take nothing new")
     .argument("<id>", "instance id, container name, or the beginning of a container id")
     .option("--for <time>", "back to up after this long", timeText)
-    .action(async (id: string, options: AdminOptions & { for?: string }) =>
-      finish(await setState(terminal, clientOf(options), id, "draining", options.for)),
-    );
+    .option("--wait", "return when it takes nothing new and has nothing in progress")
+    .option("--timeout <time>", "with --wait: give up after this long", timeArgument, 60_000)
+    .action(async (id: string, options: AdminOptions & { for?: string; wait?: true; timeout: number }) => {
+      const waitMs = options.wait === true ? options.timeout : undefined;
+      finish(await drain(terminal, clientOf(options), id, { forTime: options.for, waitMs }, systemClock));
+    });
   operator("undrain", "lets an instance take traffic again")
     .argument("<id>", "as for drain")
-    .action(async (id: string, options: AdminOptions) =>
-      finish(await setState(terminal, clientOf(options), id, "up", undefined)),
-    );
+    .action(async (id: string, options: AdminOptions) => {
+      const changed = await setState(terminal, clientOf(options), id, "up", undefined);
+      finish(changed.length === 0 ? 2 : 0);
+    });
 }
 
 /** Runs `work` until a signal comes, or until nobody reads what it prints. */

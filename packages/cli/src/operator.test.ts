@@ -3,9 +3,16 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ContainerStatus, type ServiceStatus, systemClock } from "@smartstack/core";
+import {
+  type BackendStatus,
+  type ContainerStatus,
+  type RegistrationStatus,
+  type ServiceStatus,
+  systemClock,
+} from "@smartstack/core";
 import { afterEach, describe, expect, it } from "vitest";
 import { adminClient, targetOf } from "./admin-client.ts";
+import { drain, type Shown, undrained } from "./commands/drain.ts";
 import { explain } from "./commands/explain.ts";
 import { instancesNamed, setState } from "./commands/set-state.ts";
 import { status } from "./commands/status.ts";
@@ -226,7 +233,7 @@ describe("drain", () => {
     );
     const client = adminClient({ admin: address, token: "t" }, {});
     for (const named of ["0123456789ab-80", "shop-web-1", "01234567", one.id])
-      expect(await setState(terminal(), client, named, "draining", "5m")).toBe(0);
+      expect(await setState(terminal(), client, named, "draining", "5m")).toHaveLength(1);
     const put = ["/api/v1/services/web/instances/0123456789ab-80/state", { state: "draining", for: "5m" }, "Bearer t"];
     expect(puts).toEqual([put, put, put, put]);
   });
@@ -250,6 +257,67 @@ describe("drain", () => {
     expect(() => instancesNamed("0123", [web], [one, other])).toThrow("fits several containers");
     expect(instancesNamed("01", [web], [one])).toEqual([]);
     expect(instancesNamed("nobody", [web], [one])).toEqual([]);
+  });
+});
+
+describe("drain --wait", () => {
+  const backend = web.backends[0] as BackendStatus;
+  const registration = one.registrations[0] as RegistrationStatus;
+  const name = [{ service: "web", id: backend.id }];
+  const routed = (over: Partial<BackendStatus>): Shown => ({
+    services: [{ ...web, backends: [{ ...backend, ...over }] }],
+    containers: [],
+    readiness: [],
+  });
+  const offered = (over: Partial<RegistrationStatus>, ready = true): Shown => ({
+    services: [],
+    containers: [{ ...one, registrations: [{ ...registration, ...over }] }],
+    readiness: [{ part: "announce", ready, reason: "" }],
+  });
+  const busy = { ...counters, active: 2 };
+
+  it.each<[string, Shown, RegExp | undefined]>([
+    ["a proxy that sends it requests", routed({}), /still takes requests/],
+    ["a proxy that would in need", routed({ usable: false, health: "down" }), /still takes requests/],
+    ["a proxy that waits for its last", routed({ local: "draining", counters: busy }), /has 2 requests/],
+    ["a proxy that is done with it, told here", routed({ local: "draining" }), undefined],
+    ["a proxy that is done with it, told by the registry", routed({ state: "draining" }), undefined],
+    ["a proxy that has forgotten it", { services: [], containers: [], readiness: [] }, undefined],
+    ["a nerve that has not written yet", offered({ state: "draining", announcedState: "up" }), /as up/],
+    ["a nerve that has", offered({ announcedState: "draining" }), undefined],
+    ["a nerve that does not offer it", offered({ health: "down" }), undefined],
+    ["a nerve that cannot know", offered({ health: "down" }, false), /waits for the registry/],
+  ])("%s", (_, shown, reason) => {
+    const text = undrained(name, shown).join();
+    if (reason === undefined) expect(text).toBe("");
+    else expect(text).toMatch(reason);
+  });
+
+  const draining = async (drainedAfter: number): Promise<string> => {
+    let asked = 0;
+    return api((request) => {
+      if (request.method === "PUT") return [200, {}];
+      if (request.url === "/api/v1/containers") return [200, { containers: [] }];
+      if (request.url !== "/api/v1/services") return whole(request);
+      const busyOne = { ...backend, local: "draining", counters: ++asked > drainedAfter ? counters : busy };
+      return [200, { services: [{ ...web, backends: [busyOne] }] }];
+    });
+  };
+  const written = { forTime: undefined };
+
+  it("asks until nothing is in progress", async () => {
+    const said = terminal();
+    const client = adminClient({ admin: await draining(2) }, {});
+    expect(await drain(said, client, backend.id, { ...written, waitMs: 10_000 }, systemClock)).toBe(0);
+    expect(said.out.at(-1)).toBe(`${backend.id} is drained`);
+  });
+
+  it("ends with 2 and the reason when it takes too long; at once without --wait", async () => {
+    const said = terminal();
+    const client = adminClient({ admin: await draining(1_000) }, {});
+    expect(await drain(said, client, backend.id, { ...written, waitMs: 300 }, systemClock)).toBe(2);
+    expect(said.errors.join()).toMatch(/not drained after 0\.3 s: .* has 2 requests/);
+    expect(await drain(said, client, backend.id, { ...written, waitMs: undefined }, systemClock)).toBe(0);
   });
 });
 

@@ -97,6 +97,8 @@ export interface RegistrationStatus {
   readonly state: InstanceState;
   /** It lies in the registry now. */
   readonly announced: boolean;
+  /** The state it lies there with; behind `state` until the registry has taken that. */
+  readonly announcedState?: InstanceState;
   readonly reason: string;
   /** What its check was last answered, or what its command wrote, where that says more than the reason. Bounded. */
   readonly output?: string;

@@ -1,11 +1,12 @@
-import type { ContainerStatus, InstanceState, RegistrationStatus } from "@smartstack/core";
+import type { ContainerStatus, Instance, InstanceState, RegistrationStatus } from "@smartstack/core";
 import { formatAddress } from "./addresses.ts";
 import { checkText } from "./checks/index.ts";
 import { type Judged, nameOf } from "./docker-source.ts";
 import type { Registration, Registrations } from "./registrations.ts";
 
 export interface StatusContext {
-  readonly announced: (key: string) => boolean;
+  /** What lies in the registry, by entryKey. */
+  readonly entries: ReadonlyMap<string, Instance>;
   readonly registrationsOf: Registrations["of"];
   /** By entryKey: announced on though their checks fail. */
   readonly held: ReadonlySet<string>;
@@ -61,7 +62,8 @@ function configStatus(registration: Registration, context: StatusContext): Conta
 function registrationStatus(registration: Registration, context: StatusContext): RegistrationStatus {
   const { offer, key, health, reason, sinceMs } = registration;
   const output = lastOutput(registration);
-  const announced = context.announced(key);
+  const entry = context.entries.get(key);
+  const announced = entry !== undefined;
   const waits = health === "up" && !announced ? "; waits for the registry" : "";
   const held = context.held.has(key) ? "; stays announced, as every instance of its service here fails" : "";
   return {
@@ -75,6 +77,7 @@ function registrationStatus(registration: Registration, context: StatusContext):
     health,
     state: context.state(key),
     announced,
+    ...(entry === undefined ? {} : { announcedState: entry.state ?? "up" }),
     reason: `${reason}${waits}${held}`,
     ...(output === undefined ? {} : { output }),
     sinceMs,

@@ -95,16 +95,13 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
       openSource();
     },
     node: () => voice.node(),
-    containers() {
-      const entries = voice.entries();
-      const announced = (key: string): boolean => entries.has(key);
-      return allStatus(source?.judged(), {
-        announced,
+    containers: () =>
+      allStatus(source?.judged(), {
+        entries: voice.entries(),
         registrationsOf: table.of,
         held: voice.held(),
         state: states.peek,
-      });
-    },
+      }),
     readiness: () => [...(source === undefined ? [] : [source.readiness()]), voice.readiness()],
     setState(service, id, state, forMs) {
       const key = entryKey(service, id);

@@ -9,14 +9,17 @@ export interface InstanceName {
   readonly id: string;
 }
 
-/** Sets the state of what an operator named: an instance id, a container's name, or the beginning of a container's id. */
+/**
+ * Sets the state of what an operator named: an instance id, a container's name, or the beginning of a container's id.
+ * @returns those instances; none, and says so, when nothing here is known by that name.
+ */
 export async function setState(
   terminal: Terminal,
   client: AdminClient,
   named: string,
   state: InstanceState,
   forTime: string | undefined,
-): Promise<number> {
+): Promise<readonly InstanceName[]> {
   const services = listIn<ServiceStatus>(await client.get("/api/v1/services"), "services");
   const containers = listIn<ContainerStatus>(await client.get("/api/v1/containers"), "containers");
   const found = instancesNamed(named, services, containers);
@@ -24,14 +27,14 @@ export async function setState(
     terminal.error(
       `${named} is no instance id, container name or container-id prefix that is known here; see smartstack status`,
     );
-    return 2;
+    return [];
   }
   for (const { service, id } of found) {
     const path = `/api/v1/services/${encodeURIComponent(service)}/instances/${encodeURIComponent(id)}/state`;
     expectOk(await client.put(path, { state, ...(forTime === undefined ? {} : { for: forTime }) }));
     terminal.print(`${service}: ${id} is ${state}${forTime === undefined ? "" : ` for ${forTime}`}`);
   }
-  return 0;
+  return found;
 }
 
 /**

@@ -1,9 +1,8 @@
-import { type Clock, describeError, sleep } from "@smartstack/core";
-import type { AdminAnswer, AdminClient } from "../admin-client.ts";
+import type { Clock } from "@smartstack/core";
+import type { AdminClient } from "../admin-client.ts";
 import { reasonOf } from "../answer.ts";
 import type { Terminal } from "../terminal.ts";
-
-const ASK_EVERY_MS = 200;
+import { askUntil } from "./ask-until.ts";
 
 /** Asks until the service has a usable backend; also while no process answers yet. Exit code 0, or 2 after `timeoutMs`. */
 export async function wait(
@@ -13,25 +12,14 @@ export async function wait(
   timeoutMs: number,
   clock: Clock,
 ): Promise<number> {
-  const endMs = clock.monotonic() + timeoutMs;
-  for (;;) {
-    const reason = await reasonAgainst(client, service);
-    if (reason === undefined) return 0;
-    if (clock.monotonic() >= endMs) {
-      terminal.error(`${service} is not ready after ${timeoutMs / 1_000} s: ${reason}`);
-      return 2;
-    }
-    await sleep(clock, ASK_EVERY_MS);
-  }
+  const reason = await askUntil(() => reasonAgainst(client, service), timeoutMs, clock);
+  if (reason === undefined) return 0;
+  terminal.error(`${service} is not ready after ${timeoutMs / 1_000} s: ${reason}`);
+  return 2;
 }
 
 async function reasonAgainst(client: AdminClient, service: string): Promise<string | undefined> {
-  let answer: AdminAnswer;
-  try {
-    answer = await client.get(`/readyz?service=${encodeURIComponent(service)}`);
-  } catch (error) {
-    return describeError(error);
-  }
+  const answer = await client.get(`/readyz?service=${encodeURIComponent(service)}`);
   if (answer.status === 200) return undefined;
   return `${answer.status} ${partsText(answer.body)}`;
 }
