@@ -175,6 +175,12 @@ describe("a registry that only this machine reads", () => {
     ["no network", { networks: {}, mode: "none" }, {}, /no network/],
     ["less than twelve digits of an id", {}, { network: "bridge-i" }, /not on network bridge-i/],
     ["on swarm's ingress only", { networks: { ingress: "172.17.0.2" } }, {}, /no address on any network/],
+    [
+      "swarm's ingress, asked for,",
+      { networks: { ingress: "172.17.0.2", mine: "172.18.0.2" } },
+      { network: "ingress" },
+      /network ingress is swarm's own/,
+    ],
     ["not attached yet", { networks: { a: "" } }, {}, /no address on any network/],
     ["host network, nerve in a container", { mode: "host" }, { reach: IN_CONTAINER }, /set docker.advertise/],
   ])("%s is refused", (_, shape, policy, reason) => {

@@ -4,6 +4,9 @@ import type { AddressMode } from "./labels.ts";
 import type { Place } from "./place.ts";
 import { matchNetwork, type Reach, reaches } from "./reach.ts";
 
+/** Swarm's network between its load balancer and the tasks of published services: it leads to no single container. */
+const INGRESS = "ingress";
+
 /** What the choice of an address depends on besides the container. */
 export interface AddressPolicy {
   /** The registry is read by other machines. */
@@ -150,10 +153,13 @@ export function isWildcard(hostIp: string): boolean {
 function containerAddress(place: Place, port: PortKey, policy: AddressPolicy): AddressChoice {
   if (policy.shared && policy.network === undefined)
     return { refused: "container addresses in a shared registry need docker.network or the label smartstack.network" };
-  if (policy.network !== undefined && matchNetwork(place, policy.network) === undefined)
+  const asked = policy.network === undefined ? undefined : matchNetwork(place, policy.network);
+  if (policy.network !== undefined && asked === undefined)
     return {
       refused: `it is not on network ${policy.network}, but on ${place.networks.map((network) => network.name).join(", ") || "none"}`,
     };
+  if (asked?.name === INGRESS)
+    return { refused: "network ingress is swarm's own, nobody reaches a task there: name another network" };
   const attachment = bestAttachment(place, policy);
   if (attachment === undefined) return { refused: "it has no address on any network" };
   const reachable = reaches(policy.reach, attachment);
@@ -172,10 +178,10 @@ function containerAddress(place: Place, port: PortKey, policy: AddressPolicy): A
   };
 }
 
-/** The network asked for; else the first by name that nerve reaches, else the first by name. Swarm's ingress leads to no single container. */
+/** The network asked for; else the first by name that nerve reaches, else the first by name; never swarm's ingress. */
 function bestAttachment(place: Place, policy: AddressPolicy): NetworkAttachment | undefined {
   if (policy.network !== undefined) return usable(matchNetwork(place, policy.network));
-  const candidates = place.networks.filter((network) => usable(network) !== undefined && network.name !== "ingress");
+  const candidates = place.networks.filter((network) => usable(network) !== undefined && network.name !== INGRESS);
   return candidates.find((network) => reaches(policy.reach, network)) ?? candidates[0];
 }
 
