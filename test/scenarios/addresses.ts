@@ -1,7 +1,7 @@
 import { until } from "@smartstack/core/testing";
 import { describe, expect } from "vitest";
 import { type Scene, scenario } from "./support/scene.ts";
-import type { Stage } from "./support/stage.ts";
+import { registryConfig, type Stage } from "./support/stage.ts";
 
 /** Labels that announce a container's own address in a network. */
 const inNetwork = (network: string): Record<string, string> => ({
@@ -80,6 +80,30 @@ function networks(stage: () => Stage): void {
     const id = await scene.web({ labels: inNetwork("nowhere") });
     await scene.refused(id, /not on network nowhere, but on bridge/);
   });
+
+  scenario(
+    stage,
+    "B4 a network that nerve does not reach: refused, with the reason, before and after a restart",
+    async (scene) => {
+      // So long that nothing goes by itself.
+      const registry = { ...registryConfig(scene.stage.registry, scene.stage.server.endpoint), ttl: "30s" };
+      const nerve = await scene.nerve({}, { registry, on_stop: "keep" });
+      const other = await scene.web({ private: true });
+      await scene.added(other);
+      const name = await scene.network("--subnet", "198.51.100.0/28");
+      const id = await scene.web({ private: true, network: name, expose: [80], labels: inNetwork(name) });
+      const reason = new RegExp(`nerve cannot reach network ${name}: use host network, attach it, or`);
+      await scene.refused(id, reason, nerve);
+      await nerve.kill("SIGTERM");
+      const again = await nerve.again();
+      scene.closes(() => again.stop());
+      await scene.refused(id, reason, again);
+      await until(async () => (await again.ready()).status === 200, { what: "it is ready again" });
+      expect(scene.entries().map(({ container }) => container)).toEqual([other.slice(0, 12)]);
+      expect(scene.writes(other).every(({ document }) => document !== undefined)).toBe(true);
+      await scene.removes(other, () => scene.engine.docker("kill", other));
+    },
+  );
 
   scenario(stage, "B7 an internal network: the container's own address, never the host's", async (scene) => {
     const name = await scene.network("--internal");

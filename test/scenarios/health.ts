@@ -57,6 +57,46 @@ export function health(stage: () => Stage): void {
       }
     });
 
+    scenario(stage, "D4 a check on another port than the service's, by label", async (scene) => {
+      // Port 80 has no such page.
+      const serve = "echo fine >/tmp/page; busybox httpd -f -p 80 & exec busybox httpd -f -p 8081 -h /tmp";
+      const check = (port: string): Record<string, string> => ({ "smartstack.check": `http:${port}/page` });
+      const command = ["sh", "-c", serve];
+      const id = await scene.web({ command, labels: check("8081") });
+      expect(await scene.added(id)).toMatchObject({ mode: "http" });
+      const amiss = await scene.web({ command, labels: check("80") });
+      await until(async () => /status 404/.test((await scene.status(amiss))?.registrations[0]?.reason ?? ""), {
+        what: "the reason",
+      });
+      expect(scene.writes(amiss)).toEqual([]);
+    });
+
+    scenario(stage, "D4 a check with a Host header and an expected status", async (scene) => {
+      const backend = await serve((response, path, host) => {
+        response.writeHead(path === "/away" ? 302 : host === "shop.example" ? 204 : 200).end();
+      });
+      scene.closes(() => backend.close());
+      const headers = { Host: "shop.example" };
+      const cases: Record<string, object> = {
+        both: { path: "/", headers, status: 204 },
+        range: { path: "/", headers, status: ["200", "202-204"] },
+        nobody: { path: "/", status: 204 },
+        moved: { path: "/away", headers, status: "200-299" },
+      };
+      const name = (what: string): string => `${scene.service}-${what}`;
+      const entries = Object.entries(cases).map(([what, check]) => {
+        const checks = [{ type: "http", ...check }];
+        return [name(what), { host: "127.0.0.1", port: backend.port, check_interval: "200ms", checks }];
+      });
+      const nerve = await scene.nerve(false, { services: Object.fromEntries(entries) });
+      await Promise.all([scene.offered(1, name("both")), scene.offered(1, name("range"))]);
+      const reason = async (what: string): Promise<string | undefined> =>
+        (await scene.status(name(what), nerve))?.registrations[0]?.reason;
+      await until(async () => /status 200/.test((await reason("nobody")) ?? ""), { what: "the wrong status" });
+      await until(async () => /status 302/.test((await reason("moved")) ?? ""), { what: "the redirect's status" });
+      expect([...scene.writes(name("nobody")), ...scene.writes(name("moved"))]).toEqual([]);
+    });
+
     scenario(
       stage,
       "D4 checks of their own: 204 passes, a redirect is not followed, one that hangs delays nobody",
@@ -105,9 +145,11 @@ export function health(stage: () => Stage): void {
 }
 
 async function serve(
-  answer: (response: ServerResponse, path: string) => void,
+  answer: (response: ServerResponse, path: string, host: string | undefined) => void,
 ): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const server: Server = createServer((request, response) => answer(response, request.url ?? "/"));
+  const server: Server = createServer((request, response) =>
+    answer(response, request.url ?? "/", request.headers.host),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,

@@ -1,6 +1,11 @@
+import type { ServiceStatus } from "@smartstack/core";
+import { until } from "@smartstack/core/testing";
 import { describe, expect } from "vitest";
+import { etcdWrite } from "../support/etcd.ts";
+import { freePort } from "../support/ports.ts";
+import { zookeeperWrite } from "../support/zookeeper.ts";
 import { scenario } from "./support/scene.ts";
-import type { Stage } from "./support/stage.ts";
+import { PREFIX, type Stage } from "./support/stage.ts";
 
 const NO_SERVICE = { "smartstack.service": "" };
 
@@ -86,6 +91,37 @@ export function labels(stage: () => Stage): void {
       });
       expect(await scene.offered(1)).toMatchObject([{ id: `${id.slice(0, 12)}-8000` }]);
       expect(await scene.offered(1, other)).toMatchObject([{ id: `${id.slice(0, 12)}-9000` }]);
+    });
+
+    scenario(stage, "C11 a service that nobody gave a port: it alone is idle, the others follow", async (scene) => {
+      const idle = `${scene.service}-idle`;
+      const { registry, server } = scene.stage;
+      const write = registry === "etcd" ? etcdWrite : zookeeperWrite;
+      const path = `${PREFIX}/${idle}/foreign`;
+      await write(server.endpoint, path, JSON.stringify({ host: "192.0.2.1", port: 80 }));
+      scene.closes(() => write(server.endpoint, path, undefined));
+      const synapse = await scene.synapse();
+      const shown = async (name: string): Promise<ServiceStatus | undefined> =>
+        (await synapse.services()).find((service) => service.name === name);
+      await until(async () => (await shown(idle))?.problems.join().includes("on which port to listen"), {
+        what: "the reason",
+      });
+      const labels = { "smartstack.listen": String(await freePort()) };
+      const routed = async (...ids: readonly string[]): Promise<void> => {
+        const wanted = ids.map((id) => id.slice(0, 12)).sort();
+        const found = async (): Promise<string[]> =>
+          ((await shown(scene.service))?.backends ?? []).flatMap(
+            ({ usable, container }) => (usable && container) || [],
+          );
+        await until(async () => (await found()).sort().join() === wanted.join(), { what: `routed: ${wanted.join()}` });
+      };
+      const first = await scene.web({ labels });
+      await routed(first);
+      const second = await scene.web({ labels });
+      await routed(first, second);
+      await scene.engine.docker("kill", first);
+      await routed(second);
+      expect(await shown(idle)).toMatchObject({ listeners: [], backends: [{ usable: false }] });
     });
   });
 }

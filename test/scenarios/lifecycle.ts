@@ -2,26 +2,9 @@ import { until } from "@smartstack/core/testing";
 import { describe, expect } from "vitest";
 import { runArguments } from "../support/container.ts";
 import { lifeOfNerve } from "./nerve-life.ts";
+import { ENDINGS, endIt } from "./support/endings.ts";
 import { type Scene, scenario } from "./support/scene.ts";
 import type { Stage } from "./support/stage.ts";
-
-/** A shell that ends with this code when it is told to. */
-const ending = (code: number): string[] => ["sh", "-c", `trap 'exit ${code}' TERM; busybox httpd -f -p 80 & wait`];
-
-const ID = "<id>";
-const ENDINGS: Readonly<Record<string, { command?: string[]; extra?: string[]; end: readonly string[] }>> = {
-  stop: { end: ["stop", ID] },
-  kill: { end: ["kill", ID] },
-  "kill -s 9": { end: ["kill", "-s", "9", ID] },
-  "rm -f": { end: ["rm", "-f", ID] },
-  "its process ends with 0": { command: ending(0), end: ["exec", "-d", ID, "kill", "-TERM", "1"] },
-  "its process ends with 1": { command: ending(1), end: ["exec", "-d", ID, "kill", "-TERM", "1"] },
-  "its process ends, under --rm": {
-    command: ending(0),
-    extra: ["--rm"],
-    end: ["exec", "-d", ID, "kill", "-TERM", "1"],
-  },
-};
 
 async function publishedPort(scene: Scene, container: string): Promise<number> {
   return Number((await scene.engine.docker("port", container, "80")).split("\n")[0]?.split(":").pop());
@@ -55,11 +38,11 @@ function startsAndEnds(stage: () => Stage): void {
     await until(async () => (await scene.status(id)) === undefined, { what: "it is forgotten" });
   });
 
-  for (const [name, { end, ...options }] of Object.entries(ENDINGS)) {
+  for (const [name, ending] of Object.entries(ENDINGS)) {
     scenario(stage, `A3 ${name}: gone within a second`, async (scene) => {
-      const id = await scene.web(options);
+      const id = await scene.web(ending.options);
       await scene.added(id);
-      await scene.removes(id, () => scene.engine.docker(...end.map((word) => (word === ID ? id : word))));
+      await scene.removes(id, () => endIt(scene.engine, ending, id));
     });
   }
 

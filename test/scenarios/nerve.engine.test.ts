@@ -1,9 +1,12 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { until } from "@smartstack/core/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type StackProcess, startStack } from "../e2e/support/stack.ts";
 import { type OwnEngine, startDocker } from "../support/docker.ts";
 import { etcdRead, startEtcd, type TestServer } from "../support/etcd.ts";
 import { importNodeImage } from "../support/image.ts";
+import { watchEtcd, writesOf } from "./support/ledger.ts";
 import { PREFIX, registryConfig } from "./support/stage.ts";
 
 let engine: OwnEngine;
@@ -77,5 +80,36 @@ describe("the engine's own life", () => {
     expect(nerve?.child.running()).toBe(true);
     const late = await web();
     await announcedAsReal(2_000, comesBack, late);
+    await engine.remove(comesBack, staysDown, late);
+  });
+
+  test("E2 the engine restarts, its containers run on: no entry is ever removed, and what comes after is seen", async () => {
+    await nerve?.stop();
+    const settings = path.join(engine.slot.folder, "daemon.json");
+    const given = JSON.parse(readFileSync(settings, "utf8")) as object;
+    writeFileSync(settings, JSON.stringify({ ...given, "live-restore": true }));
+    await engine.restart();
+    nerve = await startNerve();
+    const ledger = watchEtcd(server.endpoint, PREFIX);
+    try {
+      const stays = [await web(), await web()];
+      await announcedAsReal(5_000, ...stays);
+      const startedAt = (): Promise<string> => engine.docker("inspect", "--format", "{{.State.StartedAt}}", ...stays);
+      const before = await startedAt();
+      await engine.halt();
+      await until(async () => (await nerve?.ready())?.status === 503, { what: "nerve has noticed" });
+      await engine.start();
+      await until(async () => (await nerve?.ready())?.status === 200, { what: "nerve is back" });
+      expect(await startedAt()).toBe(before);
+      const late = await web();
+      await announcedAsReal(2_000, ...stays, late);
+      await engine.docker("kill", stays[1] ?? "");
+      await announcedAsReal(2_000, stays[0] ?? "", late);
+      const gone = writesOf(ledger, "web").filter(({ document }) => document === undefined);
+      expect(gone.map(({ path }) => path)).toEqual([expect.stringContaining(stays[1]?.slice(0, 12) ?? "-")]);
+      await engine.remove(...stays, late);
+    } finally {
+      await ledger.close();
+    }
   });
 });

@@ -10,6 +10,9 @@ import { freePort } from "../../support/ports.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../packages/cli/bin/smartstack.js", import.meta.url));
 
+/** What an operator needs to change something. */
+const ADMIN_TOKEN = "test-token";
+
 export type Role = "up" | "nerve" | "synapse";
 
 /** One running `smartstack` process: the built command, as users run it. */
@@ -22,6 +25,8 @@ export interface StackProcess {
   containers(): Promise<readonly ContainerStatus[]>;
   /** The status code of /readyz and its body. */
   ready(service?: string): Promise<{ readonly status: number; readonly body: string }>;
+  /** Runs an operator's command against it: its exit code, and what it wrote. */
+  operate(...args: string[]): Promise<{ readonly code: number | NodeJS.Signals; readonly output: string }>;
   /** Ends it by `signal` and resolves when it is gone. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the same command with the same configuration again. */
@@ -41,7 +46,8 @@ export async function startStack(
   const folder = mkdtempSync(path.join(tmpdir(), "smartstack-e2e-"));
   const configFile = path.join(folder, `${role}.json`);
   const admin = `http://${on?.hostAddress ?? "127.0.0.1"}:${await freePort()}`;
-  writeFileSync(configFile, JSON.stringify({ ...config, admin: { listen: admin.slice("http://".length) } }));
+  const listen = admin.slice("http://".length);
+  writeFileSync(configFile, JSON.stringify({ ...config, admin: { token: ADMIN_TOKEN, listen } }));
   return launch(role, folder, configFile, admin, on?.enter ?? []);
 }
 
@@ -71,6 +77,10 @@ async function launch(
     async ready(service) {
       const response = await get(service === undefined ? "/readyz" : `/readyz?service=${service}`);
       return { status: response.status, body: await response.text() };
+    },
+    async operate(...args) {
+      const operator = startChild(process.execPath, [COMMAND, ...args, "--admin", admin, "--token", ADMIN_TOKEN]);
+      return { code: await operator.exited, output: operator.output() };
     },
     async kill(signal) {
       process.kill(child.pid, signal);

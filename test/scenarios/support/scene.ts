@@ -23,8 +23,12 @@ export interface Scene {
   /** Keeps in mind a container that was made otherwise. */
   own(container: string): string;
   network(...args: string[]): Promise<string>;
+  /** Done at the end, before what was begun earlier is ended. */
+  closes(work: () => Promise<unknown>): void;
   /** A nerve of this scenario's own, which looks at the containers with `label`. */
   nerve(docker?: object | false, rest?: object): Promise<StackProcess>;
+  /** A synapse that discovers this scenario's services. */
+  synapse(rest?: object): Promise<StackProcess>;
   entries(service?: string): readonly Document[];
   offered(count: number, service?: string, timeoutMs?: number): Promise<readonly Document[]>;
   /** Everything that was written of a container's, or a service's, entries. */
@@ -49,9 +53,18 @@ export interface SceneContainer extends ContainerOptions {
 
 let scenes = 0;
 
-/** A test of its own scene, running beside others. Its name begins with the scenario's id. */
-export function scenario(stage: () => Stage, name: string, work: (scene: Scene) => Promise<void>): void {
-  it.concurrent(name, async () => {
+/**
+ * A test of its own scene. Its name begins with the scenario's id. It runs beside the others of its group, unless it
+ * measures what they would spoil: then `alone`.
+ */
+export function scenario(
+  stage: () => Stage,
+  name: string,
+  work: (scene: Scene) => Promise<void>,
+  how: "beside others" | "alone" = "beside others",
+): void {
+  const test = how === "alone" ? it : it.concurrent;
+  test(name, async () => {
     const closers: (() => Promise<unknown>)[] = [];
     try {
       await work(createScene(stage(), closers));
@@ -98,6 +111,7 @@ function createScene(stage: Stage, closers: (() => Promise<unknown>)[]): Scene {
     label,
     options,
     own,
+    closes: (work) => closers.push(work),
     web: async (given) => own(await engine.run(options(given))),
     async network(...args) {
       const name = `${service}-${closers.length}`;
@@ -120,6 +134,13 @@ function createScene(stage: Stage, closers: (() => Promise<unknown>)[]): Scene {
       });
       closers.push(() => nerve.stop());
       return nerve;
+    },
+    async synapse(rest = {}) {
+      const registry = registryConfig(stage.registry, stage.server.endpoint);
+      const grace = { shutdown_grace: "1s" };
+      const synapse = await startStack("synapse", { registry, discover: `${service}*`, ...grace, ...rest });
+      closers.push(() => synapse.stop());
+      return synapse;
     },
     entries,
     offered: (count, of = service, timeoutMs = 10_000) =>

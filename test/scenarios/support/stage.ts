@@ -2,6 +2,7 @@ import { until } from "@smartstack/core/testing";
 import { afterAll, beforeAll } from "vitest";
 import { type StackProcess, startStack } from "../../e2e/support/stack.ts";
 import type { Engine } from "../../support/docker.ts";
+import { type DockerProxy, startDockerProxy } from "../../support/docker-proxy.ts";
 import { startEtcd, type TestServer } from "../../support/etcd.ts";
 import { sharedEngine } from "../../support/shared-engine.ts";
 import { startZooKeeper, TICK_MS } from "../../support/zookeeper.ts";
@@ -25,6 +26,8 @@ export interface Stage {
   readonly registry: SharedRegistry;
   readonly engine: Engine;
   readonly server: TestServer;
+  /** Between the engine and nerve. */
+  readonly proxy: DockerProxy;
   readonly nerve: StackProcess;
   readonly ledger: Ledger;
   readonly events: readonly EngineEvent[];
@@ -54,14 +57,16 @@ export function useStage(registry: SharedRegistry): () => Stage {
     closers.push(() => ledger.close());
     const watched = watchEngine(engine);
     closers.push(() => watched.close());
+    const proxy = await startDockerProxy({ socket: engine.socket });
+    closers.push(() => proxy.close());
     const nerve = await startStack("nerve", {
       registry: registryConfig(registry, server.endpoint),
       docker: {
-        host: engine.host,
+        host: proxy.host,
         node: `common-${registry}`,
         advertise: engine.hostAddress,
         filter: { label: COMMON },
-        conventions: ["compose"],
+        conventions: ["registrator", "compose"],
       },
       // Events alone must do: nothing here may be found by the comparison with the list.
       reconcile: "1h",
@@ -69,7 +74,7 @@ export function useStage(registry: SharedRegistry): () => Stage {
     closers.push(() => nerve.stop());
     await until(async () => (await nerve.ready()).status === 200, { what: "nerve is ready", timeoutMs: 15_000 });
     const measured = { add: [], remove: [] };
-    stage = { registry, engine, server, nerve, ledger, events: watched.events, measured };
+    stage = { registry, engine, server, proxy, nerve, ledger, events: watched.events, measured };
   });
 
   afterAll(async () => {
