@@ -1,5 +1,5 @@
 import { type Cancel, type Clock, describeError } from "@smartstack/core";
-import { type ContainerTable, containerTable, type Tracked } from "./container-table.ts";
+import { type ContainerTable, containerTable, isInspected, type Tracked } from "./container-table.ts";
 import { containerFacts } from "./containers.ts";
 import type { ContainerSummary, DockerApi } from "./docker-api.ts";
 import { drift, summaryFacts } from "./drift.ts";
@@ -69,6 +69,8 @@ export function containerPicture(deps: PictureDeps): ContainerPicture {
       if (!known && (action === "connect" || action === "disconnect")) return;
       // A signal is told by its event only: who is not known yet must not be taken for one that stays.
       if (known || action === "start" || action === "kill") table.event(event);
+      // What a signal does is told by the events after it; should there be none, it is looked at when its time is up.
+      if (action === "kill" && isInspected(table.all().get(container)?.facts)) return;
       queue.request(container);
     },
     list(found, beganMs, whole, through) {

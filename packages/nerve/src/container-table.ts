@@ -112,7 +112,8 @@ export function containerTable(clock: Clock, onChange: (id: string) => void): Co
   };
 }
 
-function isInspected(facts: ContainerFacts | undefined): boolean {
+/** Its facts are those of an inspect, not of a list alone. */
+export function isInspected(facts: ContainerFacts | undefined): boolean {
   return facts?.stopSignal !== undefined;
 }
 
