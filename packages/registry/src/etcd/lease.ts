@@ -1,6 +1,6 @@
 import { type Cancel, type Clock, every, type StackError, withDeadline } from "@smartstack/core";
 import type { ILeaseKeepAliveResponse } from "etcd3";
-import { CALL_MS_MAX, PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
+import { CALL_MS_MAX, PROBE_MS_MAX } from "../driver.ts";
 import { sessionLost, unreachable } from "../session.ts";
 import type { EtcdClient } from "./client.ts";
 
@@ -75,7 +75,7 @@ export async function keepLease(
   });
   stream.on("error", (error: unknown) => fail("the keepalive stream broke", error));
   stream.on("end", () => fail("etcd ended the keepalive stream"));
-  const stopRenewing = every(clock, Math.min(lease.ttlMs / 3, PROBE_EVERY_MS), renew);
+  const stopRenewing = every(clock, lease.ttlMs / 3, renew);
   renew();
   return stop;
 }
