@@ -58,6 +58,17 @@ export default defineConfig({
         resolve,
         ssr,
         test: {
+          name: "bench",
+          include: ["test/bench/**/*.test.ts"],
+          testTimeout: 3_600_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
           name: "soak",
           globalSetup: "test/support/shared-engine.setup.ts",
           include: ["test/soak/**/*.test.ts"],

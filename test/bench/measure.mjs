@@ -47,7 +47,17 @@ export function cpuSeconds(pid) {
 
 /** Resident memory, bytes. */
 export function residentBytes(pid) {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1_024;
+  return memoryBytes(pid, "VmRSS");
+}
+
+/** Resident memory at its highest, bytes. */
+export function peakBytes(pid) {
+  return memoryBytes(pid, "VmHWM");
+}
+
+function memoryBytes(pid, name) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)[1]) * 1_024;
 }
 
 /** One load by wrk on one core: requests, errors, and the latencies it saw, milliseconds. */

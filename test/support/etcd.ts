@@ -233,3 +233,9 @@ export async function etcdRevision(endpoint: string): Promise<number> {
   const text = await etcdctl(endpoint, ["get", "/", "-w", "json"]);
   return (JSON.parse(text) as { header: { revision: number } }).header.revision;
 }
+
+/** Keepalives of leases that it has received. */
+export async function etcdKeepalives(endpoint: string): Promise<number> {
+  const metrics = await (await fetch(`http://${endpoint}/metrics`)).text();
+  return Number(/^grpc_server_msg_received_total\{.*grpc_method="LeaseKeepAlive".*\} (\S+)$/m.exec(metrics)?.[1] ?? 0);
+}
