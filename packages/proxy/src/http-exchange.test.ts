@@ -110,6 +110,12 @@ describe("a client that closed its sending side", () => {
     await upstreamEnded(backend);
   });
 
+  it("gets 400 for one behind another that is not whole either", async () => {
+    const { client } = await withBackend(answering(OK));
+    client.socket.end(`${GET}POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel`);
+    expect(await client.expectEnd()).toMatch(/\r\n\r\nokHTTP\/1\.1 400 [\s\S]*Connection: close/);
+  });
+
   it("within a head is closed without a word", async () => {
     const { client } = await withBackend(answering(OK));
     client.socket.end("GET / HTTP/1.1\r\nHo");
@@ -156,6 +162,21 @@ it("requests that wait behind another stay with the client above 16 KiB", async 
   // What lies in the kernel's buffers of both ends, and ours; without a bound there is no end.
   expect(sent * many.length).toBeLessThan(32 * 1024 * 1024);
   expect(backend.received[0]).toBe(backend.received[0]?.slice(0, backend.received[0].indexOf("\r\n\r\n") + 4));
+});
+
+it("keeps no more than 256 idle connections to a backend", async () => {
+  const backend = await rawBackend(() => undefined);
+  bench = await startBench({ backends: [backendSpec("b", backend.port)] });
+  bench.onClose(backend.close);
+  const clients = Array.from({ length: 280 }, newClient);
+  for (const client of clients) client.send(GET);
+  await until(() => backend.received.filter((text) => text.endsWith("\r\n\r\n")).length === 280, {
+    what: "all of them",
+  });
+  for (const socket of backend.sockets) socket.write(OK);
+  for (const client of clients) await client.expect(/ok$/);
+  const open = (): number => backend.sockets.filter((socket) => !socket.readableEnded && !socket.destroyed).length;
+  await until(() => open() === 256, { what: "256 idle ones" });
 });
 
 describe("headers between two ends", () => {

@@ -116,6 +116,13 @@ describe("a plain request", () => {
     expect(backend.received[0]).toContain(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${backend.port}\r\n`);
   });
 
+  it("takes an HTTP/1.0 client's Host from its absolute target", async () => {
+    const { backend, client } = await withBackend(answering(OK));
+    client.send("GET http://a.test:81/x HTTP/1.0\r\n\r\n");
+    await client.expectEnd();
+    expect(backend.received[0]).toContain("GET /x HTTP/1.1\r\nHost: a.test:81\r\n");
+  });
+
   it("sends the Host the service asks for", async () => {
     const { backend, client } = await withBackend(answering(OK), { host: { name: "inner.test" } });
     client.send(GET);

@@ -26,9 +26,9 @@ import {
 import { closeGently, dropExchange, fail } from "./finish.ts";
 import { createHead, GET, HEAD, HEAD_BYTES_MAX, NO_BODY, OPTIONS } from "./head.ts";
 import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
-import { parseRequest } from "./parse-request.ts";
+import { parseRequest, requestStart } from "./parse-request.ts";
 import { closedAnswering, endedAnswering, receive } from "./response.ts";
-import { CR, LF } from "./tables.ts";
+import { LF } from "./tables.ts";
 import { timedOut } from "./timed-out.ts";
 
 /** How often a client that ended its side is looked at: nothing is read of it any more, so nothing tells that it is gone. */
@@ -78,7 +78,7 @@ export function serveHttp(wire: Wire, service: Service, surroundings: Surroundin
       if (conversation.phase !== EXCHANGING) closeGently(conversation);
       // A client may end its side behind its last request, and is served; in the middle of one it may not.
       else if (conversation.requestBody.done) surroundings.wheel.arm(gone, HALF_CLOSED_LOOK_MS);
-      else fail(conversation, 400, "the request's body ended early");
+      else endedEarly(conversation);
     },
     wireDrained: () => progress(conversation, () => conversation.upstream?.wire.resume()),
     wireClosed() {
@@ -152,9 +152,8 @@ function feedRequest(conversation: Conversation, bytes: Buffer, from: number): n
 function readRequest(conversation: Conversation): boolean {
   const { input, service, surroundings, timeout } = conversation;
   if (input === undefined || (conversation.phase !== IDLE && conversation.phase !== READING_HEAD)) return false;
-  // One empty line before a request line is an old client's slip after a POST (RFC 9112 §2.2).
-  const start = input[0] === CR && input[1] === LF ? 2 : 0;
-  if (start === input.length || (input.length === 1 && input[0] === CR)) return false;
+  const start = requestStart(input);
+  if (start === undefined) return false;
   if (input[start] === TLS_HANDSHAKE) {
     conversation.wire.destroy();
     return false;
@@ -194,6 +193,11 @@ function beginRequest(conversation: Conversation, input: Buffer): void {
     const bodyEnd = feedRequest(conversation, rest, 0);
     if (bodyEnd !== BROKEN && bodyEnd < rest.length) conversation.input = rest.subarray(bodyEnd);
   }
+  if (conversation.halfClosed && conversation.phase === EXCHANGING && !requestBody.done) endedEarly(conversation);
+}
+
+function endedEarly(conversation: Conversation): void {
+  fail(conversation, 400, "the request's body ended early");
 }
 
 function upstreamEnded(conversation: Conversation): void {

@@ -1,7 +1,7 @@
 import { beginPut, finishPut, put, putText, type Receiver } from "../stage.ts";
 import * as h from "./head.ts";
 import { isNamedByConnection } from "./meaning.ts";
-import { pathStart } from "./parse-request.ts";
+import { AUTHORITY_OFFSET, pathStart } from "./parse-request.ts";
 import { equalsWord, SLASH } from "./tables.ts";
 
 const CRLF = "\r\n";
@@ -36,9 +36,9 @@ export interface ResponseEdits {
  * Returns its length.
  */
 export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits, to: Receiver): number {
-  const host = edits.host ?? (head.hosts === 0 ? edits.fallbackHost : undefined);
-  beginPut(to, head.end - head.start + FIXED_LINES_BYTES + (host?.length ?? 0) + (edits.clientAddress?.length ?? 0));
   const path = pathStart(bytes, head);
+  const host = edits.host ?? (head.hosts === 0 ? missingHost(bytes, head, path, edits) : undefined);
+  beginPut(to, head.end - head.start + FIXED_LINES_BYTES + (host?.length ?? 0) + (edits.clientAddress?.length ?? 0));
   let run = head.start;
   if (head.minor !== 1 || path !== head.targetStart) {
     put(bytes, head.start, head.targetStart);
@@ -65,6 +65,12 @@ export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits,
   if (forwardedProto) putAll(CRLF_BYTES);
   else putAll(PROTO_AND_END);
   return finishPut();
+}
+
+// An HTTP/1.0 client may leave Host out; what it names in an absolute target is its Host then (RFC 9112 §3.2.2).
+function missingHost(bytes: Buffer, head: h.Head, path: number, edits: RequestEdits): string {
+  if (path === head.targetStart) return edits.fallbackHost;
+  return bytes.toString("latin1", head.targetStart + AUTHORITY_OFFSET, path);
 }
 
 function dropsFromRequest(bytes: Buffer, head: h.Head, line: number, kind: number, newHost: boolean): boolean {

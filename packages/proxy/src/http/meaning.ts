@@ -141,7 +141,8 @@ function readConnection(bytes: Uint8Array, head: h.Head, start: number, end: num
   return true;
 }
 
-function isHost(bytes: Uint8Array, start: number, end: number): boolean {
+/** May these bytes stand in Host? */
+export function isHost(bytes: Uint8Array, start: number, end: number): boolean {
   for (let pos = start; pos < end; pos++) if (((BYTE_CLASS[bytes[pos] as number] as number) & HOST) === 0) return false;
   return true;
 }

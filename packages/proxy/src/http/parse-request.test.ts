@@ -100,6 +100,7 @@ const HOSTILE: readonly (readonly [string, number, string])[] = [
   ["two Hosts", 400, `GET / HTTP/1.1\r\n${H}Host: b.test\r\n\r\n`],
   ["two equal Hosts", 400, `GET / HTTP/1.1\r\n${H}${H}\r\n`],
   ["a target for another host", 400, `GET http://evil.test/x HTTP/1.1\r\n${H}\r\n`],
+  ["user in the target of HTTP/1.0", 400, "GET http://u@a.test/ HTTP/1.0\r\n\r\n"],
   ["user in Host", 400, "GET / HTTP/1.1\r\nHost: u@a.test\r\n\r\n"],
   ["list in Host", 400, "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"],
   ["path in Host", 400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"],

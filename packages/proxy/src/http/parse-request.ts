@@ -1,9 +1,18 @@
 import * as h from "./head.ts";
-import { readMeaning } from "./meaning.ts";
+import { isHost, readMeaning } from "./meaning.ts";
 import { COMPLETE, NEED_MORE, parseFields, refuse, type Verdict } from "./parse-fields.ts";
 import { BYTE_CLASS, CR, equalsExact, equalsRange, equalsWord, LF, SLASH, SP, TARGET, TOKEN } from "./tables.ts";
 
+/** Where an absolute-form target names its host. */
+export const AUTHORITY_OFFSET = "http://".length;
 const VERSION_LENGTH = "HTTP/1.1".length;
+
+/** Behind the one empty line that old clients put before a request (RFC 9112 §2.2); undefined while that may be all. */
+export function requestStart(bytes: Uint8Array): number | undefined {
+  if (bytes[0] !== CR) return bytes.length === 0 ? undefined : 0;
+  if (bytes[1] === LF) return bytes.length === 2 ? undefined : 2;
+  return bytes.length === 1 ? undefined : 0;
+}
 
 /**
  * Reads one request head that begins at `start`. The same bytes give the same answer however they were cut: on
@@ -97,13 +106,15 @@ function judgeTarget(bytes: Uint8Array, head: h.Head): Verdict {
   if (equalsExact(bytes, targetStart, targetEnd, "*")) {
     return head.method === h.OPTIONS ? COMPLETE : refuse(head, 400, "target * without OPTIONS");
   }
-  const authority = targetStart + "http://".length;
+  const authority = targetStart + AUTHORITY_OFFSET;
   if (!equalsWord(bytes, targetStart, Math.min(authority, targetEnd), "http://")) {
     return refuse(head, 400, "malformed request target");
   }
   const path = pathStart(bytes, head);
   if (path === authority) return refuse(head, 400, "target without a host");
-  if (head.hosts === 0) return COMPLETE;
+  if (head.hosts === 0) {
+    return isHost(bytes, authority, path) ? COMPLETE : refuse(head, 400, "malformed host in the target");
+  }
   const hostStart = h.valueStart(head, head.hostLine);
   const hostEnd = h.valueEnd(head, head.hostLine);
   if (equalsRange(bytes, authority, path, hostStart, hostEnd)) return COMPLETE;
@@ -113,7 +124,7 @@ function judgeTarget(bytes: Uint8Array, head: h.Head): Verdict {
 /** Where the path begins in an absolute-form target; `targetEnd` when it has none. */
 export function pathStart(bytes: Uint8Array, head: h.Head): number {
   if (bytes[head.targetStart] !== 0x68 && bytes[head.targetStart] !== 0x48) return head.targetStart;
-  let pos = head.targetStart + "http://".length;
+  let pos = head.targetStart + AUTHORITY_OFFSET;
   while (pos < head.targetEnd && bytes[pos] !== SLASH && bytes[pos] !== 0x3f) pos++;
   return pos;
 }

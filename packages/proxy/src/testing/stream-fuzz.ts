@@ -58,8 +58,8 @@ function sameReading(a: StreamReading, b: StreamReading): boolean {
   return a.sent === b.sent && differs(a.messages, b.messages) === undefined;
 }
 
-// An absolute target is sent on as a path, or as the asterisk that OPTIONS knows (RFC 9112 §3.2.4).
-function originForm(line: string): string {
+/** A request's line as it is sent on: an absolute target as a path, or as the asterisk of OPTIONS (RFC 9112 §3.2.4). */
+export function originForm(line: string): string {
   const [, method, rest] = /^(\S+) http:\/\/[^/?]*(.*)$/i.exec(line) ?? [];
   if (method === undefined || rest === undefined) return line;
   if (rest === "") return `${method} ${method === "OPTIONS" ? "*" : "/"}`;

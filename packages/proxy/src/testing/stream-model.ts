@@ -2,7 +2,7 @@ import { type Body, BROKEN, beginBody, createBody, feedBody } from "../http/body
 import { forwardRequest, forwardResponse } from "../http/forward.ts";
 import { createHead, type Head, UNTIL_CLOSE } from "../http/head.ts";
 import { COMPLETE, NEED_MORE } from "../http/parse-fields.ts";
-import { parseRequest } from "../http/parse-request.ts";
+import { parseRequest, requestStart } from "../http/parse-request.ts";
 import { parseResponse } from "../http/parse-response.ts";
 import { flushStage, type Receiver } from "../stage.ts";
 
@@ -42,7 +42,10 @@ const REQUEST_EDITS = { host: undefined, fallbackHost: "backend.test", clientAdd
 const RESPONSE_EDITS = { connection: undefined, dechunk: false };
 
 const requests: Direction = {
-  parse: (bytes, head) => parseRequest(bytes, 0, head),
+  parse(bytes, head) {
+    const start = requestStart(bytes);
+    return start === undefined ? NEED_MORE : parseRequest(bytes, start, head);
+  },
   forward: (bytes, head, to) => void forwardRequest(bytes, head, REQUEST_EDITS, to),
   line: (bytes, { start, targetEnd }) => bytes.toString("latin1", start, targetEnd),
   isLast: (head) => !head.persistent || head.upgrade,
