@@ -112,6 +112,8 @@ describe("the document", () => {
       ),
     ).toBe(true);
     expect(sameInstance({ host: "h", port: 1 }, { host: "h", port: 1, weight: 1 })).toBe(false);
+    const long = { host: "h", port: 1, image: "x".repeat(DOCUMENT_BYTES_MAX) };
+    expect(sameInstance(long, { ...long, weight: 1 })).toBe(false);
   });
 });
 

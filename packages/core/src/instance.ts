@@ -86,16 +86,20 @@ const WIRE_KEYS = [
  * @throws StackError DOCUMENT_INVALID when it would exceed DOCUMENT_BYTES_MAX.
  */
 export function encodeInstance(instance: Instance): string {
+  const text = wireText(instance);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > DOCUMENT_BYTES_MAX) throw invalid(`document of ${instance.id ?? instance.host} has ${bytes} bytes`);
+  return text;
+}
+
+function wireText(instance: Instance): string {
   const wire: Record<string, unknown> = {};
   for (const [wireKey, key] of WIRE_KEYS) {
     const value = instance[key];
     if (value !== undefined) wire[wireKey] = key === "labels" ? sorted(instance.labels ?? {}) : value;
   }
   wire.v = DOCUMENT_VERSION;
-  const text = JSON.stringify(wire);
-  const bytes = Buffer.byteLength(text);
-  if (bytes > DOCUMENT_BYTES_MAX) throw invalid(`document of ${instance.id ?? instance.host} has ${bytes} bytes`);
-  return text;
+  return JSON.stringify(wire);
 }
 
 // Key order must not depend on the order in which Docker lists labels: equal instances are equal bytes.
@@ -150,9 +154,9 @@ export function decodeNodeEntry(text: string): NodeEntry {
   };
 }
 
-/** Same bytes on the wire. */
+/** Same bytes on the wire, also where they would be too many: a document read without our version has fewer. */
 export function sameInstance(a: Instance, b: Instance): boolean {
-  return encodeInstance(a) === encodeInstance(b);
+  return wireText(a) === wireText(b);
 }
 
 function parseObject(text: string): Record<string, unknown> {

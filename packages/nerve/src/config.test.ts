@@ -136,3 +136,9 @@ test("an unknown key is a warning with what was meant", () => {
 test("IPv6 can be advertised", () => {
   expect(docker('advertise: "fd00::7"').value.advertise).toBe("fd00::7");
 });
+
+test("a service whose document no registry takes is wrong", () => {
+  const of = (chars: number) => nerve(`services: {big: {host: a, port: 1, labels: {a: ${"x".repeat(chars)}}}}`);
+  expect(of(10_000).value.services.big).toBeDefined();
+  expect(() => of(17_000)).toThrow("more than 16384 bytes");
+});

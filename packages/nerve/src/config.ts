@@ -1,9 +1,11 @@
 import { duration, port, serviceNameProblem } from "@smartstack/core";
 import { z } from "zod";
 import { checkInterval, checkTimeout, configCheck, damping, threshold } from "./config-check.ts";
+import { configInstance } from "./config-instance.ts";
 import { configPort, hostOnly, nonEmpty } from "./config-values.ts";
+import { sizeProblem } from "./document-size.ts";
 
-const configService = z.strictObject({
+const serviceKeys = z.strictObject({
   host: hostOnly,
   port: configPort,
   /** All must pass; none = always up, as in the original. */
@@ -15,6 +17,17 @@ const configService = z.strictObject({
   listen: port.optional(),
   mode: z.enum(["tcp", "http"]).optional(),
   zone: nonEmpty.optional(),
+});
+
+export type ConfigService = z.output<typeof serviceKeys>;
+
+/** As long as a node's name and a port can make it. */
+const LONGEST_ID = "i".repeat(70);
+
+const configService = serviceKeys.superRefine((spec, context) => {
+  // Asked also when a check of it is wrong, which must not be looked at for a mode then.
+  const problem = sizeProblem(configInstance({ ...spec, mode: "http" }, LONGEST_ID));
+  if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
 });
 
 const serviceName = z.string().superRefine((value, context) => {
@@ -45,5 +58,4 @@ export const nerveConfig = z.strictObject({
 });
 
 export type NerveConfig = z.output<typeof nerveConfig>;
-export type ConfigService = NerveConfig["services"][string];
 export type CheckDefaults = NerveConfig["check"];

@@ -1,10 +1,12 @@
-import { containerInstanceId, describeError, encodeInstance, type Instance, nodeInstanceId } from "@smartstack/core";
+import { containerInstanceId, type Instance, nodeInstanceId } from "@smartstack/core";
 import { type AddressChoice, type AddressPolicy, chooseAddress } from "./addresses.ts";
 import { CHECKS, type CheckSpec, optionsOf } from "./checks/index.ts";
 import type { CheckDefaults, ConfigService, NerveConfig } from "./config.ts";
 import type { ConfigCheck } from "./config-check.ts";
+import { configInstance } from "./config-instance.ts";
 import type { ContainerFacts } from "./containers.ts";
 import type { DockerConfig } from "./docker-config.ts";
+import { sizeProblem } from "./document-size.ts";
 import { type LabelledService, readLabels } from "./labels.ts";
 import { otherAddresses } from "./other-addresses.ts";
 import type { NoPlace, Place } from "./place.ts";
@@ -95,7 +97,9 @@ function offerOf(
     container: facts.id.slice(0, 12),
     ...(facts.image === "" ? {} : { image: facts.image }),
   };
-  return sized({
+  const refused = sizeProblem(instance);
+  if (refused !== undefined) return { refused };
+  return {
     service: labelled.service,
     id,
     instance,
@@ -103,26 +107,7 @@ function offerOf(
     addressReason: choice.reason,
     otherAddresses: otherAddresses(place, port, policy, choice),
     checks: [check],
-  });
-}
-
-/** The longest that the keys known at runtime only can be. */
-const RUNTIME_KEYS = {
-  name: "n".repeat(255),
-  node: "n".repeat(64),
-  boot: "b".repeat(32),
-  state: "maintenance",
-  since: Number.MAX_SAFE_INTEGER,
-} as const;
-
-/** A document that no registry would take is refused here, where the reason can be shown. */
-function sized(offer: Offer): Offer | { readonly refused: string } {
-  try {
-    encodeInstance({ ...RUNTIME_KEYS, ...offer.instance });
-    return offer;
-  } catch (error) {
-    return { refused: describeError(error) };
-  }
+  };
 }
 
 /** By label; else HEALTHCHECK; else TCP. UDP has no handshake to probe. */
@@ -178,24 +163,9 @@ export function configOffers(config: NerveConfig, node: string): Offer[] {
 
 function configOffer(service: string, spec: ConfigService, defaults: CheckDefaults, node: string): Offer {
   const id = nodeInstanceId(node, spec.port);
-  const { weight, labels, listen, zone } = spec;
-  const options = spec.haproxy_server_options;
-  const mode =
-    spec.mode ?? (spec.checks.some((check) => CHECKS[check.type].plainHttp?.(check.options)) ? "http" : "tcp");
   const checks = spec.checks.map((check) => configCheckSpec(check, spec, defaults));
-  const instance: Instance = {
-    host: spec.host,
-    port: spec.port,
-    ...(weight === undefined ? {} : { weight }),
-    ...(options === undefined ? {} : { haproxyServerOptions: options }),
-    ...(labels === undefined ? {} : { labels }),
-    id,
-    ...(listen === undefined ? {} : { listen }),
-    mode,
-    ...(zone === undefined ? {} : { zone }),
-  };
   const origin = { namedBy: "the configuration", addressReason: "from the configuration", otherAddresses: [] };
-  return { service, id, instance, ...origin, checks };
+  return { service, id, instance: configInstance(spec, id), ...origin, checks };
 }
 
 function configCheckSpec(check: ConfigCheck, spec: ConfigService, defaults: CheckDefaults): CheckSpec {

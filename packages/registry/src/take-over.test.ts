@@ -1,4 +1,4 @@
-import type { NodeEntry } from "@smartstack/core";
+import { DOCUMENT_BYTES_MAX, type NodeEntry } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
 import { transactionsOf } from "./driver.ts";
 import { documentOf } from "./session.ts";
@@ -43,6 +43,19 @@ describe("takeOver", () => {
         undefined,
       ),
     ).toEqual([]);
+  });
+
+  it("leaves alone what our keys would make too long", () => {
+    const bare = '{"host":"h","port":1,"node":"n","image":""}';
+    const text = bare.replace('"image":"', `"image":"${"x".repeat(DOCUMENT_BYTES_MAX - bare.length)}`);
+    const large = { ...instance, image: "x".repeat(DOCUMENT_BYTES_MAX) };
+    const restore = [
+      { service: "web", id: "a", instance: large },
+      { service: "web", id: "b", instance },
+    ];
+    expect(takeOver(owner, restore, [["web/z", { text }]], undefined)).toEqual([
+      { path: "web/b", text: documentOf(instance, owner) },
+    ]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { decodeInstance, type Instance, type InstanceRecord, type NodeEntry } from "@smartstack/core";
+import { decodeInstance, type Instance, type InstanceRecord, isStackError, type NodeEntry } from "@smartstack/core";
 import { type Held, instancePath, livingHolder, placeOf } from "./contents.ts";
 import type { Copy } from "./mirror.ts";
 import { documentOf } from "./session.ts";
@@ -10,7 +10,8 @@ export interface Write {
 
 /**
  * What a nerve has to write to own its node's entries: all it wants to restore, and all that an earlier run of it left
- * behind, now under its own boot. What lies there already, on the same hold, is left alone.
+ * behind, now under its own boot. What lies there already, on the same hold, is left alone. So is what our keys make
+ * too long: one such document must not keep a nerve from its node, and whoever puts it is told.
  */
 export function takeOver(
   owner: NodeEntry,
@@ -20,11 +21,15 @@ export function takeOver(
 ): Write[] {
   const found = new Map(present);
   const wanted = new Map<string, string>();
+  const want = (path: string, instance: Instance): void => {
+    const text = documentIfFits(instance, owner);
+    if (text !== undefined) wanted.set(path, text);
+  };
   for (const [path, held] of found) {
     const leftover = placeOf(path)?.kind === "instance" ? ownedBy(owner.node, held.text) : undefined;
-    if (leftover !== undefined) wanted.set(path, documentOf(leftover, owner));
+    if (leftover !== undefined) want(path, leftover);
   }
-  for (const record of restore) wanted.set(instancePath(record.service, record.id), documentOf(record.instance, owner));
+  for (const { service, id, instance } of restore) want(instancePath(service, id), instance);
   return [...wanted].flatMap(([path, text]) => {
     const there = found.get(path);
     return there?.text === text && there.hold === hold ? [] : [{ path, text }];
@@ -41,6 +46,15 @@ export function unclaimed(
     const holder = livingHolder(contents, instancePath(service, id));
     return holder === undefined || holder === node;
   });
+}
+
+function documentIfFits(instance: Instance, owner: NodeEntry): string | undefined {
+  try {
+    return documentOf(instance, owner);
+  } catch (error) {
+    if (isStackError(error) && error.code === "DOCUMENT_INVALID") return undefined;
+    throw error;
+  }
 }
 
 function ownedBy(node: string, text: string): Instance | undefined {
