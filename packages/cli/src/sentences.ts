@@ -20,6 +20,7 @@ const SENTENCES: { readonly [N in EventName]: Told<N> } = {
   "container.warned": ["warn", (d) => `container ${d.container}: ${d.warning}`],
   "instance.announced": ["info", (d) => `${d.service}: ${d.address} announced (${d.id})`],
   "instance.withdrawn": ["info", (d) => `${d.service}: ${d.id} withdrawn: ${d.reason}`],
+  "instance.refused": ["warn", (d) => `${d.service}: the registry refuses to change ${d.id}, trying on: ${d.reason}`],
   "instance.repaired": ["warn", (d) => `${d.service}: ${d.id} was changed in the registry by someone else, put back`],
   "check.changed": ["info", (d) => `${d.service}: ${d.id} is ${d.up ? "healthy" : "unhealthy"}: ${d.reason}`],
   "service.held": [

@@ -18,6 +18,8 @@ export interface EventTable {
   "container.warned": { readonly container: string; readonly warning: string };
   "instance.announced": { readonly service: string; readonly id: string; readonly address: string };
   "instance.withdrawn": { readonly service: string; readonly id: string; readonly reason: string };
+  /** The registry does not take this entry, or does not let go of it; the others go on. */
+  "instance.refused": { readonly service: string; readonly id: string; readonly reason: string };
   "instance.repaired": { readonly service: string; readonly id: string };
   "check.changed": { readonly service: string; readonly id: string; readonly up: boolean; readonly reason: string };
   /** Every instance of the service on this node fails its checks: the last ones stay announced (on_all_down: keep). */

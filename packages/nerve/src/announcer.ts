@@ -17,6 +17,7 @@ import {
   withDeadline,
 } from "@smartstack/core";
 import { type Changes, changes, type Scope } from "./changes.ts";
+import { follow } from "./follow.ts";
 import { type Desired, plan } from "./plan.ts";
 import { type RegistryWriter, registryWriter, type WriterDeps } from "./registry-writer.ts";
 
@@ -40,6 +41,8 @@ export interface Announcer {
   readonly changed: Pick<Changes, "mark" | "markAll">;
   /** What the registry holds for this node; undefined while there is no session. */
   entries(): ReadonlyMap<string, Instance> | undefined;
+  /** Why the registry does not take what shall lie at this key. */
+  refusal(key: string): string | undefined;
   readiness(): Readiness;
   /** `keep` leaves the entries to their ttl, after deleting those that `drops` names. Never throws; ≤ 3 s. */
   stop(mode: "keep" | "withdraw", drops: (key: string) => boolean): Promise<void>;
@@ -53,6 +56,7 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   const writer = registryWriter(deps);
   const report = reporter(registry.type, owner.node, events);
   const options = { clock, random, onTransition: report.transition };
+  const refused = new Map<string, string>();
   let session: Session | undefined;
   let adopted = false;
 
@@ -69,14 +73,18 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
     adopted = true;
     held.onForeignChange(changed.markAll);
     const live = AbortSignal.any([signal, held.lost]);
-    const loop = (inner: AbortSignal, written: () => void) => {
-      const healthy = (): void => {
-        written();
-        holding();
-      };
-      return follow(held, writer, deps.desired, changed, inner, healthy);
-    };
-    await keepAlive(loop, { ...options, signal: live });
+    const { desired } = deps;
+    await follow({
+      ...options,
+      session: held,
+      writer,
+      desired,
+      changed,
+      refused,
+      events,
+      signal: live,
+      healthy: holding,
+    });
     if (signal.aborted) return;
     session = undefined;
     await held.close("keep");
@@ -87,7 +95,8 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   return {
     changed,
     entries: () => session?.entries(),
-    readiness: report.readiness,
+    refusal: (key) => refused.get(key),
+    readiness: () => withRefusals(report.readiness(), refused, session?.entries().size ?? 0),
     async stop(mode, drops) {
       stopping.abort();
       const leaving = leave(ended, () => session, writer, mode, drops, clock);
@@ -99,27 +108,6 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
       }
     },
   };
-}
-
-/**
- * Level-triggered: what was marked is compared, whatever happened to it, and the difference written. Everything is
- * compared at first, so also after a write that failed. Ends when `signal` aborts.
- */
-async function follow(
-  session: Session,
-  writer: RegistryWriter,
-  desired: (scope: Scope) => Desired,
-  changed: Changes,
-  signal: AbortSignal,
-  healthy: () => void,
-): Promise<void> {
-  changed.markAll();
-  for (;;) {
-    const scope = await changed.take(signal);
-    if (scope === undefined) return;
-    await writer.apply(session, plan(desired(scope), session.entries()));
-    healthy();
-  }
 }
 
 function allRecords(desired: Desired): InstanceRecord[] {
@@ -143,10 +131,21 @@ async function leave(
     const keeps = (key: string): boolean => mode === "withdraw" || !drops(key);
     const entries = session.entries();
     const { drop } = plan({ keys: new Set(entries.keys()), record: () => undefined, keeps }, entries);
-    if (!session.lost.aborted) await writer.apply(session, { put: [], drop }, "nerve is stopping");
+    if (session.lost.aborted) return;
+    const refused = await writer.apply(session, { put: [], drop }, "nerve is stopping");
+    for (const error of refused.values()) throw error;
   } finally {
     await session.close(mode);
   }
+}
+
+/** Refused entries are theirs to say, unless nothing else is announced. Pure. */
+function withRefusals(status: Readiness, refused: ReadonlyMap<string, string>, announced: number): Readiness {
+  const [first] = refused;
+  if (!status.ready || first === undefined) return status;
+  const [key, why] = first;
+  const others = refused.size === 1 ? "" : ` and ${refused.size - 1} more`;
+  return { ...status, ready: announced > 0, reason: `${status.reason}; the registry refuses ${key}${others}: ${why}` };
 }
 
 interface Reporter {

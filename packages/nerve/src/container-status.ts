@@ -7,6 +7,8 @@ import type { Registration, Registrations } from "./registrations.ts";
 export interface StatusContext {
   /** What lies in the registry, by entryKey. */
   readonly entries: ReadonlyMap<string, Instance>;
+  /** Why the registry does not take it. */
+  readonly refusal: (key: string) => string | undefined;
   readonly registrationsOf: Registrations["of"];
   /** By entryKey: announced on though their checks fail. */
   readonly held: ReadonlySet<string>;
@@ -64,7 +66,9 @@ function registrationStatus(registration: Registration, context: StatusContext):
   const output = lastOutput(registration);
   const entry = context.entries.get(key);
   const announced = entry !== undefined;
-  const waits = health === "up" && !announced ? "; waits for the registry" : "";
+  const refusal = context.refusal(key);
+  const waits = health === "up" && !announced && refusal === undefined ? "; waits for the registry" : "";
+  const refused = refusal === undefined ? "" : `; the registry refuses it: ${refusal}`;
   const held = context.held.has(key) ? "; stays announced, as every instance of its service here fails" : "";
   return {
     service: offer.service,
@@ -78,7 +82,7 @@ function registrationStatus(registration: Registration, context: StatusContext):
     state: context.state(key),
     announced,
     ...(entry === undefined ? {} : { announcedState: entry.state ?? "up" }),
-    reason: `${reason}${waits}${held}`,
+    reason: `${reason}${waits}${refused}${held}`,
     ...(output === undefined ? {} : { output }),
     sinceMs,
   };

@@ -98,6 +98,7 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
     containers: () =>
       allStatus(source?.judged(), {
         entries: voice.entries(),
+        refusal: voice.refusal,
         registrationsOf: table.of,
         held: voice.held(),
         state: states.peek,

@@ -1,12 +1,12 @@
 import {
   type EventBus,
-  encodeInstance,
   entryKey,
   type Instance,
   type InstanceRecord,
   isStackError,
   type Session,
   StackError,
+  sameInstance,
 } from "@smartstack/core";
 import { formatAddress } from "./addresses.ts";
 import type { Plan } from "./plan.ts";
@@ -25,34 +25,40 @@ export interface WriterDeps {
 /** Carries plans out, and tells what was announced, withdrawn and repaired. */
 export interface RegistryWriter {
   /**
-   * Nothing is under way any more when it settles. `reason`: why entries go, when it is not theirs.
-   * @throws StackError of the first write that failed. An answer that refuses one entry keeps no other from being written.
+   * Nothing is under way any more when it settles. `reason`: why entries go, when it is not theirs. Returns the entries
+   * that the registry refused, by entryKey: none of them keeps another from being written.
+   * @throws StackError of the first write that says that there is no writing at all.
    */
-  apply(session: Session, work: Plan, reason?: string): Promise<void>;
+  apply(session: Session, work: Plan, reason?: string): Promise<ReadonlyMap<string, StackError>>;
   /** These were written by an earlier run. */
   adopted(entries: ReadonlyMap<string, Instance>): void;
   /** A session began with these in it: tells which of them are new, and what went while there was none. */
   restored(records: readonly InstanceRecord[], session: Session): void;
 }
 
+interface Job {
+  readonly service: string;
+  readonly id: string;
+  readonly run: () => Promise<void>;
+}
+
 export function registryWriter(deps: WriterDeps): RegistryWriter {
   const { events } = deps;
-  /** What we last wrote, encoded: an entry that differs from it without our doing is repaired. */
-  const written = new Map<string, string>();
+  /** What we last wrote: an entry that differs from it without our doing is repaired. */
+  const written = new Map<string, Instance>();
 
   const put = async (session: Session, record: InstanceRecord): Promise<void> => {
     const { service, id, instance } = record;
-    const key = entryKey(service, id);
-    const text = encodeInstance(instance);
     await retriable(session.put(record));
-    if (written.get(key) === text) events.publish("instance.repaired", { service, id });
-    wrote(record, text);
+    const before = written.get(entryKey(service, id));
+    if (before !== undefined && sameInstance(before, instance)) events.publish("instance.repaired", { service, id });
+    wrote(record, instance);
   };
-  const wrote = ({ service, id, instance }: InstanceRecord, text: string): void => {
+  const wrote = ({ service, id }: InstanceRecord, instance: Instance): void => {
     const key = entryKey(service, id);
     if (!written.has(key))
       events.publish("instance.announced", { service, id, address: formatAddress(instance.host, instance.port) });
-    written.set(key, text);
+    written.set(key, instance);
   };
   const drop = async (session: Session, { service, id }: Plan["drop"][number], why?: string): Promise<void> => {
     const key = entryKey(service, id);
@@ -66,33 +72,39 @@ export function registryWriter(deps: WriterDeps): RegistryWriter {
   return {
     async apply(session, work, reason) {
       // What is gone leaves first: it is the one that fails requests.
-      const jobs: (() => Promise<void>)[] = [];
-      for (const entry of work.drop) jobs.push(() => drop(session, entry, reason));
-      for (const record of work.put) jobs.push(() => put(session, record));
+      const jobs: Job[] = [];
+      for (const entry of work.drop) jobs.push({ ...entry, run: () => drop(session, entry, reason) });
+      for (const record of work.put) jobs.push({ ...record, run: () => put(session, record) });
+      const refused = new Map<string, StackError>();
       const failures: unknown[] = [];
       const worker = async (): Promise<void> => {
         for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
           try {
-            await job();
+            await job.run();
           } catch (error) {
+            if (isStackError(error) && error.code === "REGISTRY_FAILED") {
+              refused.set(entryKey(job.service, job.id), error);
+              continue;
+            }
             failures.push(error);
             // A server that does not answer will not answer the rest either.
-            if (!isStackError(error) || error.code !== "REGISTRY_FAILED") jobs.length = 0;
+            jobs.length = 0;
           }
         }
       };
       // All of them: a write that comes after the next plan would undo what that one decided.
       await Promise.all(Array.from({ length: Math.min(WRITES_MAX, jobs.length) }, worker));
       if (failures.length > 0) throw failures[0];
+      return refused;
     },
     adopted(entries) {
-      for (const [key, entry] of entries) written.set(key, encodeInstance(entry));
+      for (const [key, entry] of entries) written.set(key, entry);
     },
     restored(records, session) {
       const entries = session.entries();
       for (const record of records) {
         const entry = entries.get(entryKey(record.service, record.id));
-        if (entry !== undefined) wrote(record, encodeInstance(entry));
+        if (entry !== undefined) wrote(record, entry);
       }
       for (const key of [...written.keys()]) {
         if (entries.has(key)) continue;
@@ -104,7 +116,7 @@ export function registryWriter(deps: WriterDeps): RegistryWriter {
   };
 }
 
-/** Only being fenced ends the announcing: a write that a driver calls hopeless must not take all the others with it. */
+/** Only being fenced ends the announcing: a write that is hopeless by itself must not take all the others with it. */
 async function retriable(write: Promise<void>): Promise<void> {
   try {
     await write;
