@@ -9,7 +9,7 @@ import { PREFIX, registryConfig, type SharedRegistry, startRegistry } from "./su
 
 const NETWORK = "tasks";
 /** For every task: this machine has no way into an overlay, so nobody probes it. */
-const LABELS = ["smartstack.service=web", "smartstack.port=80", "smartstack.check=none"];
+const LABELS = ["smartstack.port=80", "smartstack.check=none"];
 const READ_MS = 20_000;
 
 let engine: OwnEngine;
@@ -24,7 +24,7 @@ beforeAll(async () => {
   for (const registry of ["etcd", "zookeeper"] as const) {
     const server = await startRegistry(registry);
     servers.set(registry, server);
-    const docker = { host: engine.host, node: registry, advertise: engine.hostAddress };
+    const docker = { host: engine.host, node: registry, advertise: engine.hostAddress, conventions: ["compose"] };
     nerves.push(await startStack("nerve", { registry: registryConfig(registry, server.endpoint), docker }));
   }
 });
@@ -71,7 +71,7 @@ async function announced(registry: SharedRegistry, service: string): Promise<str
 }
 
 async function create(service: string, replicas: number, ...more: string[]): Promise<void> {
-  const labels = [...LABELS, `smartstack.service=${service}`, ...more].flatMap((text) => ["--container-label", text]);
+  const labels = [...LABELS, ...more].flatMap((text) => ["--container-label", text]);
   const place = ["--network", NETWORK, "--publish", "80", "--replicas", String(replicas), "--name", service];
   const serve = ["smartstack-test/web", "busybox", "httpd", "-f", "-p", "80"];
   await engine.docker("service", "create", "--detach", "--stop-signal", "KILL", ...labels, ...place, ...serve);
@@ -85,7 +85,7 @@ describe.concurrent.each(["etcd", "zookeeper"] as const)("swarm over %s", (regis
     return found.length === 3 && (await announced(registry, service)).join() === lines.sort().join();
   };
 
-  test("B17 three replicas: three entries, by task, never in the ingress network", async () => {
+  test("B17 three replicas: three entries, by task, under the name of the swarm's service, never in the ingress network", async () => {
     await create(service, 3, "smartstack.address=container", `smartstack.network=${NETWORK}`);
     await until(isWhole, { what: "three tasks are announced at their addresses", timeoutMs: READ_MS });
     const found = await tasks(service);

@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   DOCUMENT_INVALID: "a registry document does not parse",
   DOCKER_UNREACHABLE: "the Docker engine does not answer",
   DOCKER_FAILED: "the Docker engine answered with an error",
+  DOCKER_EVENTS_LOST: "the Docker engine's list shows what no event had told",
   REGISTRY_UNREACHABLE: "the registry does not answer in time",
   REGISTRY_FAILED: "the registry answered with an error",
   REGISTRY_SESSION_LOST: "the lease or session that holds our entries is gone",

@@ -65,11 +65,16 @@ export function watchContainers(deps: WatchDeps): ContainerWatch {
   const { signal } = stopping;
   let listed = false;
   let status: Readiness = { part: "docker", ready: false, reason: `docker: connecting to ${config.host}` };
+  let distrust = new AbortController();
   const picture = containerPicture({
     clock,
     signal,
     onChange: deps.onChange,
-    onDrift: (container, what) => events.publish("docker.drift", { container, what }),
+    onDrift(container, what) {
+      events.publish("docker.drift", { container, what });
+      // A stream that kept one event back is not trusted with the next: it may be open and dead.
+      distrust.abort(eventsLost(container, what));
+    },
   });
   const onListed = (): void => {
     listed = true;
@@ -82,7 +87,11 @@ export function watchContainers(deps: WatchDeps): ContainerWatch {
     if (up) events.publish("docker.connected", { engine });
     else events.publish("docker.disconnected", { engine, reason: transition.reason });
   };
-  void keepAlive((inner, healthy) => watchOnce(deps, picture, inner, healthy, onListed), {
+  const watch = (inner: AbortSignal, healthy: () => void): Promise<void> => {
+    distrust = new AbortController();
+    return watchOnce(deps, picture, inner, healthy, onListed, distrust.signal);
+  };
+  void keepAlive(watch, {
     clock,
     random,
     signal,
@@ -106,6 +115,7 @@ async function watchOnce(
   signal: AbortSignal,
   healthy: () => void,
   onListed: () => void,
+  distrust: AbortSignal,
 ): Promise<void> {
   const { clock, config } = deps;
   const api = await deps.openApi(signal);
@@ -143,11 +153,23 @@ async function watchOnce(
       });
       await Promise.all([pings, lists]);
     };
-    await Promise.race([closed, steady()]);
+    await Promise.race([closed, steady(), rejection(distrust)]);
   } finally {
     scope.abort();
     picture.pause();
   }
+}
+
+/** Rejects with the signal's reason. */
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+function eventsLost(container: string, what: string): StackError {
+  const text = `the engine's events were lost: ${container} ${what}, and no event said so; subscribing again`;
+  return new StackError("DOCKER_EVENTS_LOST", text, { side: "docker", retry: "after-backoff" });
 }
 
 async function repeat(wait: () => Promise<void>, signal: AbortSignal, work: () => Promise<void>): Promise<void> {

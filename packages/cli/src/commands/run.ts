@@ -91,7 +91,7 @@ async function serve(
         })
       : undefined;
   await stack.start();
-  growHeap();
+  if (config.synapse !== undefined) growHeap();
   if (config.synapse !== undefined) void summarize(stack, log, clock, running.signal);
   await ended(running.signal);
   offNamespace?.();
@@ -137,7 +137,7 @@ function ended(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The heap may grow with the load from now on: see bin/smartstack.js. */
+/** A data path's heap may grow with its load from now on: see bin/smartstack.js. */
 function growHeap(): void {
   setFlagsFromString(`--semi-space-growth-factor=${YOUNG_GENERATION_GROWTH}`);
 }

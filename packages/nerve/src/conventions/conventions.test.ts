@@ -125,6 +125,12 @@ describe("compose", () => {
     expect(names({ labels: { ...optedIn, "smartstack.service": "own" } }, "compose")).toEqual(["own 80/tcp"]);
   });
 
+  test("names a swarm's task by its service", () => {
+    const task = { "com.docker.swarm.service.name": "shop_web", "smartstack.port": "80" };
+    expect(names({ labels: task }, "compose")).toEqual(["shop_web 80/tcp"]);
+    expect(names({ labels: { ...task, ...optedIn } }, "compose")).toEqual(["api 80/tcp"]);
+  });
+
   test("a one-off container is left alone, whatever is switched on: it only carries the service's labels", () => {
     const oneOff = { ...optedIn, "smartstack.service": "own", "com.docker.compose.oneoff": "True", SERVICE_NAME: "x" };
     const left = { services: [], refusals: [], ignored: "one-off container (docker-compose run)" };
