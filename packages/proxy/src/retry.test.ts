@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
-import { until } from "@smartstack/core/testing";
+import { fakeClock, until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, it } from "vitest";
+import type { ProxyDeps } from "./proxy.ts";
 import { mayRetry } from "./retry.ts";
 import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
 import {
@@ -42,8 +43,12 @@ const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 let bench: Bench;
 afterEach(() => bench?.close());
 
-async function start(backends: readonly RawBackend[], change: Partial<ServiceSpec> = {}): Promise<RawClient> {
-  bench = await startBench({ backends: backends.map(({ port }, n) => backendSpec(`b${n}`, port)), ...change });
+async function start(
+  backends: readonly RawBackend[],
+  change: Partial<ServiceSpec> = {},
+  deps: Partial<ProxyDeps> = {},
+): Promise<RawClient> {
+  bench = await startBench({ backends: backends.map(({ port }, n) => backendSpec(`b${n}`, port)), ...change }, deps);
   for (const backend of backends) bench.onClose(backend.close);
   return connected();
 }
@@ -222,16 +227,33 @@ describe("a connect that fails", () => {
     const good = await rawBackend(serve);
     // A listener with a full backlog drops SYNs, as a removed container's address does.
     const full = await silentPort();
-    const client = await start([good], {
-      timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 150 },
-      backends: [backendSpec("silent", full.port), backendSpec("good", good.port)],
-    });
+    const clock = fakeClock();
+    const backends = [backendSpec("silent", full.port), backendSpec("good", good.port)];
+    const client = await start([good], { backends }, { clock });
     bench.onClose(full.close);
     for (let n = 0; n < 2; n++) client.send(POST);
-    const startedMs = performance.now();
+    const silent = () => bench.proxy.status()[0]?.backends[0];
+    await until(() => silent()?.counters.connections === 1, { what: "the try" });
+    await clock.advance(DEFAULT_TIMEOUTS.connectMs - 100);
+    expect(silent()?.usable).toBe(true);
+    await clock.advance(200);
     await client.expect(/ok.*ok$/s);
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
-    expect(bench.proxy.status()[0]?.backends[0]?.reason).toBe("ejected: connect timed out");
+    expect(silent()?.reason).toBe("ejected: connect timed out");
+  });
+
+  it("is given up after five seconds of dead backends, though there are more", async () => {
+    const still = fakeClock();
+    let readings = 0;
+    // Every look at the clock is a quarter of a second later.
+    const clock = { ...still, monotonic: () => ++readings * 250 };
+    const dead = await Promise.all(Array.from({ length: 60 }, () => closedPort()));
+    const backends = dead.map((port, n) => backendSpec(`dead${n}`, port));
+    const client = await start([], { backends }, { clock });
+    client.send(POST);
+    await client.expect(/^HTTP\/1.1 503 /);
+    const tried = bench.proxy.status()[0]?.backends.filter(({ counters }) => counters.connections > 0).length;
+    expect(tried).toBeGreaterThan(3);
+    expect(tried).toBeLessThan(30);
   });
 });
 
