@@ -64,6 +64,16 @@ describe("the check", () => {
     expect(check({}, HOST, healthy)).toBe("docker 1/1");
   });
 
+  test("Docker says a health once, so nothing is counted, and what asks for it is told", () => {
+    const labels = { "smartstack.check.fall": "2", "smartstack.check.rise": "3", "smartstack.check.interval": "1s" };
+    expect(check(labels, HOST, healthy)).toBe("docker 1/1");
+    expect(offers({ ...WEB, ...labels }, HOST, healthy).warnings).toEqual([
+      "web: check.interval, check.rise, check.fall has no effect: the container's HEALTHCHECK has its own",
+    ]);
+    expect(check({ ...labels, "smartstack.check": "none" })).toBe("none 1/1");
+    expect(offers({ ...WEB, ...labels }).warnings).toEqual([]);
+  });
+
   test("by label, which makes an http service of it", () => {
     expect(check({ "smartstack.check": "http:8081/health", "smartstack.check.fall": "5" })).toBe(
       "http 172.17.0.2:8081/health 1/5",

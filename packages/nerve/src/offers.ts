@@ -52,14 +52,18 @@ export function containerOffers(
   });
   const offers: Offer[] = [];
   const refusals = [...verdict.refusals];
+  const warnings = [...verdict.warnings];
   for (const labelled of verdict.services) {
     const offer = "refused" in place ? place : offerOf(facts, place, labelled, docker, defaults, host);
     if ("refused" in offer) refusals.push(`${labelled.service}: ${offer.refused}`);
     else if (offers.some((other) => other.service === offer.service && other.id === offer.id))
       refusals.push(`${labelled.service}: port ${labelled.port.port} is named twice`);
-    else offers.push(offer);
+    else {
+      offers.push(offer);
+      warnings.push(...idleCheckKeys(labelled, offer.checks));
+    }
   }
-  const { asks, warnings, ignored } = verdict;
+  const { asks, ignored } = verdict;
   const pending = "pending" in place ? { pending: true as const } : {};
   return { offers, asks, refusals, warnings, ...pending, ...(ignored === undefined ? {} : { ignored }) };
 }
@@ -139,11 +143,22 @@ function containerCheck(
     published: probe?.published ?? false,
     intervalMs: labelled.intervalMs ?? defaults.interval,
     timeoutMs: labelled.timeoutMs ?? defaults.timeout,
-    // Docker counts its own retries before it says healthy or unhealthy.
-    rise: labelled.rise ?? (active ? defaults.rise : 1),
-    fall: labelled.fall ?? (active ? defaults.fall : 1),
+    // Docker counts its own retries before it says healthy or unhealthy, and then says nothing more.
+    rise: active ? (labelled.rise ?? defaults.rise) : 1,
+    fall: active ? (labelled.fall ?? defaults.fall) : 1,
     damping: defaults.damping,
   };
+}
+
+/** What is said of the pace of a check that has none. */
+function idleCheckKeys(labelled: LabelledService, checks: readonly CheckSpec[]): string[] {
+  const [check] = checks;
+  if (check === undefined || CHECKS[check.type].active) return [];
+  const { service, intervalMs: interval, timeoutMs: timeout, rise, fall } = labelled;
+  const said = Object.entries({ interval, timeout, rise, fall }).filter(([, value]) => value !== undefined);
+  if (said.length === 0) return [];
+  const why = check.type === "docker" ? "the container's HEALTHCHECK has its own" : "nothing is probed";
+  return [`${service}: ${said.map(([key]) => `check.${key}`).join(", ")} has no effect: ${why}`];
 }
 
 function probeTarget(
