@@ -345,6 +345,29 @@ describe("nginx-proxy: several ports", () => {
   });
 });
 
+describe("a secret of the environment that only looks like registrator's", () => {
+  const env = { SERVICE_PASSWORD: "s3cret", SERVICE_80_KEY: "k3y" };
+  const meta = (shape: Shape, ...conventions: ConventionName[]) =>
+    read(shape, ...conventions).services.map((service) => service.meta);
+
+  test("stays where it is, whoever else names the container", () => {
+    expect(meta({ env, labels: { "smartstack.service": "own" } }, "registrator")).toEqual([{}]);
+    expect(meta({ env }, "docker-register", "registrator")).toEqual([{}]);
+    const byDefault = readLabels(container({ env }), { conventions: ["registrator"], exposeByDefault: true });
+    expect(byDefault.services).toMatchObject([{ meta: {} }]);
+  });
+
+  test("goes only with the port that registrator's words name", () => {
+    const shape: Shape = {
+      env: { ...env, SERVICE_443_NAME: "tls" },
+      labels: { "smartstack.80.service": "own", "smartstack.443.service": "own-tls", SERVICE_TEAM: "shop" },
+      ports: ["80!", "443!"],
+    };
+    expect(meta(shape, "registrator")).toEqual([{ team: "shop" }, { team: "shop", password: "s3cret" }]);
+    expect(meta({ env: { ...env, SERVICE_NAME: "web" } }, "registrator")).toEqual([{ password: "s3cret", key: "k3y" }]);
+  });
+});
+
 describe("registrator: which services", () => {
   const of = (env: Record<string, string>, ports: readonly string[] = ["80!"]): string[] =>
     names({ env, ports }, "registrator");

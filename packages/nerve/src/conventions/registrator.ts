@@ -5,8 +5,11 @@ import { checkWords } from "./registrator-checks.ts";
 
 const PREFIX = "SERVICE_";
 
-/** What is said of a port: lower-case keys without prefix and port; `own` when it was said of this port only. */
-type Words = ReadonlyMap<string, Said & { readonly name: string; readonly own: boolean }>;
+/** `own`: said of this port only; `labelled`: by a label, which everybody may read. */
+type Spoken = Said & { readonly name: string; readonly own: boolean; readonly labelled: boolean };
+
+/** What is said of a port: lower-case keys without prefix and port. */
+type Words = ReadonlyMap<string, Spoken>;
 
 /**
  * registrator's SERVICE_* words, as labels or in the environment, as with its option -explicit: a container is taken
@@ -41,12 +44,14 @@ export const registrator: Convention = {
 
 /** The general words and, beating them, those of a port. */
 function wordsFor(container: Conventional, names: readonly string[], port: PortKey | undefined): Words {
-  const words = new Map<string, Said & { name: string; own: boolean }>();
+  const words = new Map<string, Spoken>();
   const add = (own: boolean): void => {
     for (const name of names) {
       const split = splitName(name);
       const said = split.port === (own ? port?.port : undefined) ? word(container, name) : undefined;
-      if (said !== undefined) words.set(split.key, { ...said, name, own });
+      if (said === undefined) continue;
+      const labelled = word({ labels: container.labels, env: {} }, name) !== undefined;
+      words.set(split.key, { ...said, name, own, labelled });
     }
   };
   add(false);
@@ -85,10 +90,14 @@ function nameOf(words: Words, port: PortKey, several: boolean, keys: Map<string,
   keys.set(`${portText(port)}.service`, { value: `${said.value}${suffix}`, shown: said.shown });
 }
 
-/** Everything but the name. */
+/**
+ * Everything but the name. Without a name of registrator's, SERVICE_PASSWORD in an environment was not written for a
+ * registry, whatever else has named the container.
+ */
 function translate(prefix: string, words: Words, keys: Map<string, Said>, warnings: Set<string>): void {
   for (const [key, said] of words) {
     if (key === "name" || key === "ignore" || key.startsWith("check_")) continue;
+    if (!said.labelled && !words.has("name")) continue;
     keys.set(`${prefix}meta.${key}`, key === "tags" ? { ...said, value: joinTags(splitTags(said.value)) } : said);
   }
   const checks = checkWords(words);
