@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { until } from "@smartstack/core/testing";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { alive } from "../support/processes.ts";
 import { probe } from "./checks.suite.ts";
 
@@ -82,6 +82,26 @@ describe("the contract of exec", () => {
     });
     expect(performance.now() - startedMs).toBeLessThan(2_000);
     await gone(word);
+  });
+
+  test("what became another user's and cannot be killed fails, and is not started again while it runs", async () => {
+    const word = uniqueWord();
+    const kill = vi.spyOn(process, "kill").mockImplementation(() => {
+      throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+    });
+    onTestFinished(() => kill.mockRestore());
+    const options = { command: [NODE, "-e", "setTimeout(() => {}, 60000)", word] };
+    const again = () => probe("exec", 5432, options, { options, timeoutMs: 300 });
+    expect((await again()).reason).toMatch(/^not done within 300 ms, .* nerve may not kill/);
+    expect((await again()).reason).toMatch(/nerve may not kill.* \(pid \d+\)$/);
+    kill.mockRestore();
+    const left = processesWith(word);
+    for (const pid of left) process.kill(pid, "SIGKILL");
+    expect(left).toHaveLength(1);
+    await gone(word);
+    await until(async () => (await again()).reason === "not done within 300 ms, killed", {
+      what: "it is started again",
+    });
   });
 
   test("what it leaves running is killed, and does not hold the answer up", async () => {

@@ -5,8 +5,8 @@ import type { ProbeRequest, ProbeResult } from "./check.ts";
 export interface Attempt {
   /** Runs `close` when the attempt is over, however it ended; at once when it is over already. */
   defer(close: () => void): void;
-  /** What to say should the time end now; at first "no answer within 300 ms". */
-  late(reason: string): void;
+  /** What to say should the time end now, or what tells it then; at first "no answer within 300 ms". */
+  late(reason: string | (() => string)): void;
 }
 
 /**
@@ -18,7 +18,7 @@ export function attempt(request: ProbeRequest, run: (attempt: Attempt) => Promis
   return new Promise((resolve) => {
     const closers: (() => void)[] = [];
     let over = false;
-    let lateReason = `no answer within ${timeoutMs} ms`;
+    let lateReason: string | (() => string) = `no answer within ${timeoutMs} ms`;
     const finish = (result: ProbeResult): void => {
       if (over) return;
       over = true;
@@ -29,14 +29,16 @@ export function attempt(request: ProbeRequest, run: (attempt: Attempt) => Promis
     };
     const fail = (reason: string): void => finish({ passed: false, reason });
     const abort = (): void => fail("cancelled");
-    const cancelTimeout = clock.after(timeoutMs, () => fail(lateReason));
+    const cancelTimeout = clock.after(timeoutMs, () =>
+      fail(typeof lateReason === "string" ? lateReason : lateReason()),
+    );
     if (signal.aborted) return abort();
     signal.addEventListener("abort", abort, { once: true });
     const defer = (close: () => void): void => {
       if (over) close();
       else closers.push(close);
     };
-    const late = (reason: string): void => {
+    const late: Attempt["late"] = (reason) => {
       lateReason = reason;
     };
     // What is thrown before the first await is a reason like any other.

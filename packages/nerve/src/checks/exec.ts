@@ -17,6 +17,11 @@ const OUTPUT_GRACE_MS = 100;
 /** UTF-8 has up to four bytes for a character. */
 const OUTPUT_BYTES = OUTPUT_CHARS * 4;
 
+const NOT_OURS = "it runs on as a user whose processes nerve may not kill: let the command end by itself";
+
+/** What the last run of a check left behind, by the options of the check. */
+const unkillable = new WeakMap<ExecOptions, ChildProcess>();
+
 /**
  * Passes when the command ends with 0. It finds the instance in SMARTSTACK_HOST and SMARTSTACK_PORT, and is killed with
  * its process group when it takes too long, and also when it ends. Only a configuration file can name a command.
@@ -32,12 +37,19 @@ export const exec: CheckKind<ExecOptions> = {
 function probe(request: ProbeRequest<ExecOptions>): Promise<ProbeResult> {
   const { host, port, options, timeoutMs, clock } = request;
   return attempt(request, ({ defer, late }) => {
-    late(`not done within ${timeoutMs} ms, killed`);
+    const left = unkillable.get(options);
+    // One is bad enough: a process more with every probe would have no bound.
+    if (left !== undefined && isRunning(left)) return Promise.reject(new Error(`${NOT_OURS} (pid ${left.pid})`));
     const [program = "", ...args] = options.command;
     const env = { ...process.env, SMARTSTACK_HOST: host, SMARTSTACK_PORT: String(port) };
     // Detached: it leads a process group of its own, which can be killed whole.
     const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     const killGroup = groupKiller(child);
+    late(() => {
+      const killed = killGroup();
+      if (!killed) unkillable.set(options, child);
+      return `not done within ${timeoutMs} ms, ${killed ? "killed" : NOT_OURS}`;
+    });
     defer(() => {
       killGroup();
       child.stdout.destroy();
@@ -56,18 +68,27 @@ function probe(request: ProbeRequest<ExecOptions>): Promise<ProbeResult> {
   });
 }
 
-/** Kills the group once: afterwards its number may be another's. */
-function groupKiller(child: ChildProcess): () => void {
-  let done = false;
-  return () => {
-    if (done || child.pid === undefined) return;
-    done = true;
+/** Kills the group once: afterwards its number may be another's. False when nerve may kill none of its processes. */
+function groupKiller(child: ChildProcess): () => boolean {
+  let killed: boolean | undefined;
+  const kill = (): boolean => {
     try {
-      process.kill(-child.pid, "SIGKILL");
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      return true;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ESRCH" && code !== "EPERM") throw error;
+      return code === "ESRCH";
     }
   };
+  return () => {
+    killed ??= kill();
+    return killed;
+  };
+}
+
+function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
 }
 
 /** Both outputs in order of arrival, the end of them: that is where the reason of a failure stands. */
