@@ -30,11 +30,14 @@ export type ConfigCheck = z.output<z.ZodObject<typeof COMMON>> & {
 /** One alternative for each kind of the table, told apart by `type`. */
 export const configCheck = z
   .discriminatedUnion("type", alternatives(CONFIG_CHECKS.map(alternative)))
-  .transform(({ type, ...rest }): ConfigCheck => {
+  .transform(({ type, ...rest }, context): ConfigCheck => {
     const own = Object.keys(CHECKS[type].keys);
     const entries = Object.entries(rest);
     const common = Object.fromEntries(entries.filter(([key]) => !own.includes(key)));
-    return { ...common, type, options: Object.fromEntries(entries.filter(([key]) => own.includes(key))) };
+    const options = Object.fromEntries(entries.filter(([key]) => own.includes(key)));
+    const problem = CHECKS[type].problem?.(options);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    return { ...common, type, options };
   });
 
 function alternative(type: CheckType) {

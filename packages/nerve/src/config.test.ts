@@ -85,6 +85,7 @@ describe("a check's own keys", () => {
     ["{type: http, status: 99}", /expected a status such as 200/],
     ["{type: http, status: 299-200}", /a range such as 200-299/],
     ["{type: http, method: CONNECT}", /expected one of GET, HEAD/],
+    ["{type: http, method: HEAD, expect: ok}", /expect: an answer to HEAD has no body/],
     ["{type: http, headers: {'a b': c}}", /headers.a b: /],
     ["{type: http, path: health}", /begins with \//],
     ["{type: tcp, host: 'a:80'}", /without a port/],

@@ -37,6 +37,8 @@ export interface CheckKind<Options = unknown> {
   readonly inConfig: boolean;
   /** The keys that only this kind has in a configuration, besides those that every check has. */
   readonly keys: z.ZodRawShape;
+  /** What of the options cannot go together. */
+  problem?(options: Options): string | undefined;
   /** For people, what comes after `type host:port`, such as a path; default nothing. */
   detail?(options: Options): string;
   /** It takes the service for one that speaks plain HTTP; default false. */

@@ -20,6 +20,8 @@ export const http: CheckKind<HttpOptions> = {
   active: true,
   inConfig: true,
   keys: httpKeys,
+  problem: ({ method, expect = "" }) =>
+    method === "HEAD" && expect !== "" ? "expect: an answer to HEAD has no body; ask with GET" : undefined,
   detail: pathOf,
   plainHttp: (options) => !overTls(options),
   timeoutMs: (options, timeoutMs) =>

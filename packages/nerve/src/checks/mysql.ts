@@ -11,7 +11,8 @@ const keys = {
 type MysqlOptions = OptionsOf<typeof keys>;
 
 /**
- * Passes when the server introduces itself and answers a login, whatever the answer is.
+ * Passes when the server introduces itself and answers a login, whatever the answer is, or says at once that this host
+ * may not log in (1130). Not when it has no room for a connection, shuts down, or has locked this host out.
  *
  * The login is there for the server's sake: a connection that ends before it counts as broken, and after
  * `max_connect_errors` (100) of them MySQL and MariaDB lock the whole host out. A refused login does not count.
@@ -23,8 +24,8 @@ const MORE_AUTH = 0x01;
 const SWITCH_AUTH = 0xfe;
 const ERR = 0xff;
 
-/** Errors that a login can meet and that say the server cannot serve: too many connections, shutting down. */
-const OUT_OF_SERVICE = new Set([1040, 1053]);
+/** Too many connections, shutting down, locked out until an operator flushes the hosts: it serves nobody, or not us again. */
+const OUT_OF_SERVICE = new Set([1040, 1053, 1129]);
 
 /** Answers to a login before the final one: a change of method, and its own messages. */
 const LOGIN_STEPS_MAX = 4;
@@ -33,7 +34,9 @@ const QUIT = Buffer.from([1, 0, 0, 0, 1]);
 
 function probe(request: ProbeRequest<MysqlOptions>): Promise<ProbeResult> {
   return converse(request, async (wire) => {
-    const { version, plugin } = greeting((await packet(wire)).payload);
+    const first = (await packet(wire)).payload;
+    if (first[0] === ERR) return refused(first, "refuses this host");
+    const { version, plugin } = greeting(first);
     wire.send(framed(1, loginOf(request.options.username, plugin)));
     for (let step = 0; step < LOGIN_STEPS_MAX; step++) {
       const { sequence, payload } = await packet(wire);
@@ -41,7 +44,7 @@ function probe(request: ProbeRequest<MysqlOptions>): Promise<ProbeResult> {
         wire.send(QUIT);
         return { passed: true, reason: `${version}, logged in` };
       }
-      if (payload[0] === ERR) return refused(version, payload);
+      if (payload[0] === ERR) return refused(payload, `${version}, answers a login`);
       if (payload[0] !== SWITCH_AUTH && payload[0] !== MORE_AUTH) break;
       // Whatever method it wants: an empty answer is an empty password in all of them.
       wire.send(framed(sequence + 1, Buffer.alloc(0)));
@@ -69,9 +72,8 @@ function framed(sequence: number, payload: Buffer): Buffer {
   return Buffer.concat([head, payload]);
 }
 
-/** The parts of the handshake, protocol version 10, that are used here. @throws Error when it is none, or a refusal. */
+/** The parts of the handshake, protocol version 10, that are used here. @throws Error when it is none. */
 function greeting(payload: Buffer): { readonly version: string; readonly plugin: string } {
-  if (payload[0] === ERR) throw new Error(errorText(payload));
   const end = payload.indexOf(0, 1);
   if (payload[0] !== 10 || end < 2) throw new Error(`not MySQL: ${printable(payload)}`);
   const version = printable(payload.subarray(1, end));
@@ -92,10 +94,10 @@ function loginOf(username: string, plugin: string): Buffer {
   return Buffer.concat([head, Buffer.from(`${username}\0\0${plugin}\0`)]);
 }
 
-function refused(version: string, payload: Buffer): ProbeResult {
+function refused(payload: Buffer, reason: string): ProbeResult {
   const said = errorText(payload);
   if (OUT_OF_SERVICE.has(payload.readUInt16LE(1))) return { passed: false, reason: said };
-  return { passed: true, reason: `${version}, answers a login`, output: said };
+  return { passed: true, reason, output: said };
 }
 
 function errorText(payload: Buffer): string {

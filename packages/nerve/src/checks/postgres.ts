@@ -13,8 +13,9 @@ const keys = {
 type PostgresOptions = OptionsOf<typeof keys>;
 
 /**
- * Passes when the server answers the start of a session: with a demand for a password, or with any error but those of
- * a server that starts up or shuts down (class 57P). So does pg_isready. Nobody logs in.
+ * Passes when the server answers the start of a session: with a demand for a password, or with a refusal. Not with
+ * the errors of a server that starts up or shuts down (class 57P, as pg_isready), or that has no room for a session (53,
+ * such as too many clients; pg_isready passes there). Nobody logs in.
  */
 export const postgres: CheckKind<PostgresOptions> = { active: true, inConfig: true, keys, probe };
 
@@ -24,6 +25,8 @@ const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4]);
 // What libpq takes for an answer of this protocol.
 const AUTHENTICATION_BYTES = { min: 8, max: 2_000 };
 const ERROR_BYTES = { min: 8, max: 30_000 };
+
+const OUT_OF_SERVICE = /^(57P|53)/;
 
 function probe(request: ProbeRequest<PostgresOptions>): Promise<ProbeResult> {
   return converse(request, async (wire) => {
@@ -64,6 +67,6 @@ function judge(error: ReadonlyMap<string, string>): ProbeResult {
   const code = error.get("C") ?? "";
   if (!/^[0-9A-Z]{5}$/.test(code)) throw new Error("not PostgreSQL: an error without an SQLSTATE");
   const said = printable(`${code} ${error.get("M") ?? ""}`);
-  if (code.startsWith("57P")) return { passed: false, reason: said };
+  if (OUT_OF_SERVICE.test(code)) return { passed: false, reason: said };
   return { passed: true, reason: "answers the start of a session", output: said };
 }

@@ -113,6 +113,20 @@ test("mysql that shuts down is down", async () => {
   expect(result).toEqual({ passed: false, reason: "error 1053: Server shutdown" });
 });
 
+test.each([
+  [1040, "Too many connections", { passed: false, reason: "error 1040: Too many connections" }],
+  [1129, "Host is blocked", { passed: false, reason: "error 1129: Host is blocked" }],
+  [
+    1130,
+    "Host is not allowed",
+    { passed: true, reason: "refuses this host", output: "error 1130: Host is not allowed" },
+  ],
+])("mysql that says %i %s before its greeting", async (code, message, result) => {
+  const error = Buffer.from([0xff, code & 0xff, code >> 8]);
+  const treat = (socket: Socket) => void socket.write(packet(0, Buffer.concat([error, Buffer.from(message)])));
+  expect(await against("mysql", treat)).toEqual(result);
+});
+
 test("mysql that never comes to an end of the login is given up", async () => {
   const result = await against("mysql", (socket) => {
     socket.write(Buffer.from(greeting("x")));
@@ -129,7 +143,8 @@ function postgresError(code: string, message: string): number[] {
 test.each([
   ["57P03", "the database system is starting up", false],
   ["57P01", "terminating connection due to administrator command", false],
-  ["53300", "sorry, too many clients already", true],
+  ["53300", "sorry, too many clients already", false],
+  ["28000", "no pg_hba.conf entry for host", true],
   ["3D000", "database does not exist", true],
 ])("postgres that says %s %s: up is %s", async (code, message, passed) => {
   expect(await against("postgres", answers(postgresError(code, message)))).toMatchObject({ passed });
