@@ -82,6 +82,7 @@ export async function startFaultProxy(target: string, listens?: () => Promise<un
           client.write(chunk.subarray(0, left), () => last && client.resetAndDestroy());
           left = last ? -1 : left - chunk.length;
         });
+        upstream.resume();
       }
     },
     inject(bytes) {

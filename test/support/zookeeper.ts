@@ -126,6 +126,14 @@ export async function zookeeperOwners(endpoint: string, path: string): Promise<M
   });
 }
 
+/** How often a node has been written since it was made. */
+export async function zookeeperVersion(endpoint: string, path: string): Promise<number> {
+  return withZooKeeper(endpoint, async (client) => {
+    const stat = await settle<Stat>((done) => client.exists(path, done));
+    return stat?.version ?? Number.NaN;
+  });
+}
+
 /** Writes a persistent node (its folder is made), or deletes it when `text` is undefined. */
 export async function zookeeperWrite(endpoint: string, path: string, text: string | undefined): Promise<void> {
   await withZooKeeper(endpoint, async (client) => {

@@ -13,6 +13,7 @@ import {
 } from "@smartstack/core";
 import { createNerve, type Nerve } from "@smartstack/nerve";
 import { createProxy } from "@smartstack/proxy";
+import { serversOf } from "@smartstack/registry";
 import { createSynapse, type Synapse } from "@smartstack/synapse";
 import { maskedConfig, type StackConfig } from "./config.ts";
 import { type RegistryPool, registryPool } from "./registry-pool.ts";
@@ -130,7 +131,7 @@ async function nerveOf(config: StackConfig, registries: RegistryPool, deps: Stac
   if (config.nerve === undefined) return undefined;
   const { registry } = config;
   // A registry that is reached over the network is one for several machines.
-  const hosts = "hosts" in registry ? registry.hosts : undefined;
+  const hosts = serversOf(registry);
   return createNerve(config.nerve, {
     ...deps,
     registry: await registries.get(registry),

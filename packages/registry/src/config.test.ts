@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { splitChroot } from "./config.ts";
-import { REGISTRY_TYPES, registryConfig } from "./index.ts";
+import { REGISTRY_TYPES, registryConfig, serversOf } from "./index.ts";
 
 function problemsOf(value: unknown): string[] {
   const result = registryConfig.safeParse(value);
@@ -9,7 +9,7 @@ function problemsOf(value: unknown): string[] {
 
 describe("registryConfig", () => {
   it("knows every driver of the table", () => {
-    expect(REGISTRY_TYPES).toEqual(["etcd", "file", "memory", "zookeeper"]);
+    expect(REGISTRY_TYPES).toEqual(["etcd", "file", "memory", "zookeeper", "zookeeper-nerve"]);
     expect(problemsOf({ type: "consul" }).join()).toMatch(/type/);
   });
 
@@ -42,6 +42,9 @@ describe("registryConfig", () => {
     [{ type: "zookeeper", hosts: "a:1,b:2/x y" }, "/x y is no path"],
     [{ type: "zookeeper", hosts: "a:1", auth: { username: "u" } }, "auth: expected either password or password_file"],
     [{ type: "zookeeper", hosts: "a:1", access: "all" }, "access"],
+    [{ type: "zookeeper-nerve", hosts: "a:1", path: "services" }, "/nerve/services/{service}/services"],
+    [{ type: "zookeeper-nerve", hosts: "a:1", path: "/x{service}/y" }, "one part of the path"],
+    [{ type: "zookeeper-nerve", hosts: "a:1", path: "/x", node_type: "container" }, "node_type"],
   ])("refuses %j, naming what is wrong", (value, reason) => {
     expect(problemsOf(value).join()).toContain(reason);
   });
@@ -51,6 +54,7 @@ describe("registryConfig", () => {
     expect(registryConfig.parse(config)).toMatchObject({ hosts: ["a:1", "b:2/shop"], prefix: "/smartstack/services" });
     expect(splitChroot(["a:1", "b:2/shop"])).toEqual({ servers: ["a:1", "b:2"], chroot: "/shop" });
     expect(splitChroot(["a:1"])).toEqual({ servers: ["a:1"], chroot: "" });
+    expect(serversOf(registryConfig.parse(config))).toEqual(["a:1", "b:2"]);
   });
 
   it("drops a slash at the end of a prefix", () => {

@@ -1,10 +1,12 @@
 import type { Registry } from "@smartstack/core";
 import { z } from "zod";
+import { splitChroot } from "./config.ts";
 import type { Driver, RegistryDeps } from "./driver.ts";
 import { etcd } from "./etcd.ts";
 import { file } from "./file.ts";
 import { memory } from "./memory.ts";
 import { zookeeper } from "./zookeeper.ts";
+import { zookeeperNerve } from "./zookeeper-nerve.ts";
 
 export type { Driver, RegistryDeps } from "./driver.ts";
 
@@ -14,6 +16,7 @@ const DRIVERS = {
   file,
   memory,
   zookeeper,
+  "zookeeper-nerve": zookeeperNerve,
 };
 
 type DriverName = keyof typeof DRIVERS;
@@ -30,6 +33,11 @@ export const registryConfig = z.discriminatedUnion(
   "type",
   Object.values(DRIVERS).map(({ config }) => config) as never,
 ) as unknown as z.ZodType<RegistryConfig>;
+
+/** The servers that a registry is reached at, as `host:port`; undefined for one of this machine. */
+export function serversOf(config: RegistryConfig): readonly string[] | undefined {
+  return "hosts" in config ? splitChroot(config.hosts).servers : undefined;
+}
 
 /** Opens a registry. Neither connects nor throws because a server is away: each use of it throws, and keepAlive comes again. */
 export function openRegistry(config: RegistryConfig, deps: RegistryDeps): Promise<Registry> {

@@ -19,7 +19,7 @@ import type { Link } from "./link.ts";
 import type { Copy } from "./mirror.ts";
 import { type OwnEntries, ownEntries } from "./own-entries.ts";
 
-const WITHDRAW_MS_MAX = 3_000;
+export const WITHDRAW_MS_MAX = 3_000;
 
 /** What a driver knows how to do while it holds a node: the part of a session that differs between kinds of registry. */
 export interface Holder {

@@ -19,6 +19,8 @@ export interface ZooKeeper extends Pick<Connection, "resume" | "sessionId" | "se
   exists(path: string, watcher?: () => void): Promise<{ readonly hold?: string } | undefined>;
   /** Makes a persistent node and those above it; existing ones are fine. */
   ensure(path: string): Promise<void>;
+  /** Makes one node, and tells its path, which has a number behind it for sequential types; undefined when it exists. */
+  create(path: string, text: string, type: NodeType): Promise<string | undefined>;
   /** All steps or none; what it creates is ephemeral. */
   commit(steps: readonly Step[]): Promise<Refusal>;
   /** Ends the session, and with it its ephemeral nodes; within 500 ms. */
@@ -29,6 +31,8 @@ export interface OpenOptions extends ConnectOptions {
   /** Who may do what with the nodes we make. */
   readonly access: Access;
 }
+
+export type NodeType = "ephemeral" | "ephemeral_sequential" | "persistent" | "persistent_sequential";
 
 const NO_SESSION = "0000000000000000";
 const END_MS_MAX = 500;
@@ -100,6 +104,11 @@ export async function openZooKeeper(options: OpenOptions): Promise<ZooKeeper> {
         if ((await exists(at)) !== undefined) continue;
         await answer<string>(zookeeper.Exception.NODE_EXISTS, (done) => client.create(at, acl, done), `create ${at}`);
       }
+    },
+    create(path, text, type) {
+      const mode = zookeeper.CreateMode[type.toUpperCase() as Uppercase<NodeType>];
+      const work = (done: Callback<string>): void => client.create(path, Buffer.from(text), acl, mode, done);
+      return answer<string>(zookeeper.Exception.NODE_EXISTS, work, `create ${path}`);
     },
     commit: (steps) => commit(client, acl, steps, call, host),
     async end() {

@@ -1,56 +1,14 @@
 import { serviceNameProblem } from "@smartstack/core";
 import { type Held, placeOf } from "../contents.ts";
-import { type Sink, type Source, watchLost } from "../mirror.ts";
+import type { Source } from "../mirror.ts";
 import type { ZooKeeper } from "./client.ts";
+import { childrenOrNone, following, type Tree } from "./follow.ts";
 
 const NODES = ".nodes";
-/** How many reads are on their way at once. */
-const READS_MAX = 256;
-/** Rounds of reading, beside those that read each entry once, before what was found is reported although more has changed. */
-const ROUNDS_MAX = 200;
 
 /** Reads the tree under the prefix and keeps reading what its one-shot watches point at. */
 export function zooKeeperSource(connect: (signal: AbortSignal) => Promise<ZooKeeper>, prefix: string): Source {
-  return async (sink, signal) => {
-    const zk = await connect(signal);
-    try {
-      await follow(zk, prefix, sink, signal);
-    } finally {
-      await zk.end();
-    }
-  };
-}
-
-async function follow(zk: ZooKeeper, prefix: string, sink: Sink, signal: AbortSignal): Promise<void> {
-  let wake: () => void = () => undefined;
-  const tree = watchedTree(zk, prefix, () => wake());
-  const ended = (): void => wake();
-  signal.addEventListener("abort", ended);
-  zk.closed.addEventListener("abort", ended);
-  try {
-    sink.reset((await tree.settle()) as ReadonlyMap<string, Held>);
-    while (!signal.aborted) {
-      if (zk.closed.aborted) throw watchLost("the connection to ZooKeeper ended", zk.closed.reason);
-      if (!tree.pending()) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        continue;
-      }
-      const changes = await tree.settle();
-      if (changes.size > 0) sink.apply(changes);
-    }
-  } finally {
-    signal.removeEventListener("abort", ended);
-    zk.closed.removeEventListener("abort", ended);
-  }
-}
-
-interface Tree {
-  /** Something was touched since the last settle. */
-  pending(): boolean;
-  /** Reads all that was touched, and what that leads to, until nothing more is; what changed by that. */
-  settle(): Promise<Map<string, Held | undefined>>;
+  return following(connect, (zk, touched) => watchedTree(zk, prefix, touched));
 }
 
 /** What is known of the tree while it is read. Paths are relative to the prefix; "" is the prefix itself. */
@@ -69,10 +27,6 @@ interface TreeState {
   mustCheckNodes: boolean;
 }
 
-/**
- * ZooKeeper sends the events of a change before any answer that shows it, so that once nothing is left to read, what was
- * read is one moment.
- */
 function watchedTree(zk: ZooKeeper, prefix: string, touched: () => void): Tree {
   const state: TreeState = {
     zk,
@@ -85,20 +39,18 @@ function watchedTree(zk: ZooKeeper, prefix: string, touched: () => void): Tree {
     mustCheckNodes: false,
   };
   return {
-    pending: () => state.dirty.size > 0,
-    async settle() {
+    dirty: state.dirty,
+    read(path) {
+      if (path === NODES) state.mustCheckNodes = false;
+      return read(state, path);
+    },
+    changes() {
+      const { changes } = state;
       state.changes = new Map();
-      let unread = 0;
-      for (let round = 0; round < ROUNDS_MAX + unread / READS_MAX; round++) {
-        unread = Math.max(unread, state.dirty.size);
-        if (state.dirty.size === 0 && state.mustCheckNodes) state.dirty.add(NODES);
-        const part = [...state.dirty].slice(0, READS_MAX);
-        if (part.length === 0) break;
-        if (part.includes(NODES)) state.mustCheckNodes = false;
-        for (const path of part) state.dirty.delete(path);
-        await Promise.all(part.map((path) => read(state, path)));
-      }
-      return state.changes;
+      return changes;
+    },
+    settled() {
+      if (state.mustCheckNodes) state.dirty.add(NODES);
     },
   };
 }
@@ -111,11 +63,8 @@ function read(state: TreeState, path: string): Promise<void> {
 
 async function readRoot(state: TreeState): Promise<void> {
   const { zk, prefix, folders, dirty } = state;
-  const watcher = watcherOf(state, "");
-  let names = await zk.children(prefix, watcher);
-  if (names === undefined && (await zk.exists(prefix, watcher)) !== undefined)
-    names = await zk.children(prefix, watcher);
-  const wanted = new Set((names ?? []).filter((name) => name === NODES || serviceNameProblem(name) === undefined));
+  const names = await childrenOrNone(zk, prefix, watcherOf(state, ""));
+  const wanted = new Set(names.filter((name) => name === NODES || serviceNameProblem(name) === undefined));
   for (const name of [...folders.keys()]) if (!wanted.has(name)) removeFolder(state, name);
   for (const name of wanted) {
     if (folders.has(name)) continue;

@@ -1,0 +1,195 @@
+import { entryKey, type InstanceRecord, type NodeEntry, StackError } from "@smartstack/core";
+import { unreachable } from "../session.ts";
+import { replace } from "../zookeeper/claim.ts";
+import type { ZooKeeper } from "../zookeeper/client.ts";
+import { parentOf } from "../zookeeper/paths.ts";
+import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
+import type { Layout } from "./layout.ts";
+import { nodeNameOf, payloadOf } from "./payload.ts";
+
+/** One node of ours. */
+export interface OwnNode {
+  readonly path: string;
+  /** Its path without the number that ZooKeeper put behind it. */
+  readonly base: string;
+  readonly text: string;
+  readonly record: InstanceRecord;
+  /** Nobody else has written to it since. */
+  readonly intact: boolean;
+}
+
+/** Nerve's nodes: made, found again, watched over. Every call may throw StackError REGISTRY_*. */
+export interface OwnNodes {
+  /** Forgets what has gone, and finds what was made by a call whose answer got lost, so that nothing is there twice. */
+  recover(wanted: readonly InstanceRecord[]): Promise<void>;
+  put(record: InstanceRecord): Promise<void>;
+  drop(key: string): Promise<void>;
+  dropAll(): Promise<void>;
+  /** Writes all of them again as they are. */
+  refresh(): Promise<void>;
+}
+
+/** What a nerve has made, by entry key. Outlives its sessions. */
+export interface Made {
+  readonly own: Map<string, OwnNode>;
+  /** Asked for, without an answer so far. */
+  readonly asked: Map<string, Wanted>;
+}
+
+export interface OwnNodesOptions {
+  readonly zk: ZooKeeper;
+  readonly made: Made;
+  readonly owner: NodeEntry;
+  readonly config: ZooKeeperNerveConfig;
+  readonly layout: Layout;
+  /** Somebody else changed one of them. */
+  readonly changed: () => void;
+}
+
+const MAKE_ATTEMPTS_MAX = 3;
+const SEQUENCE = /^\d{10}$/;
+const NO_SEQUENCE = /^$/;
+
+type Wanted = Omit<OwnNode, "path" | "intact">;
+
+export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesOptions): OwnNodes {
+  const { own, asked } = made;
+  const watchers = new Map<string, () => void>();
+
+  const wantedOf = (record: InstanceRecord): Wanted => {
+    const instanceId = record.instance.name ?? owner.node;
+    const text = payloadOf(record.instance, instanceId);
+    const name = nodeNameOf(text, instanceId, config.use_path_encoding);
+    return { record, text, base: `${layout.folderOf(record.service)}/${name}` };
+  };
+  const watch = async (key: string): Promise<void> => {
+    const node = own.get(key);
+    if (node === undefined) return;
+    const watcher = watchers.get(key) ?? ((): void => look(key));
+    watchers.set(key, watcher);
+    const held = await zk.read(node.path, watcher);
+    if (own.get(key) !== node || held?.text === node.text) return;
+    if (held === undefined) own.delete(key);
+    else own.set(key, { ...node, intact: false });
+    changed();
+  };
+  const look = (key: string): void => {
+    // Without its watch nobody would know of a foreign change: begin anew.
+    watch(key).catch((error: unknown) => zk.drop(unreachable("a watch of our own nodes", error)));
+  };
+  const keep = async (key: string, node: OwnNode): Promise<void> => {
+    own.set(key, node);
+    await watch(key);
+  };
+  const drop = async (key: string): Promise<void> => {
+    const node = own.get(key);
+    if (node === undefined) return;
+    own.delete(key);
+    try {
+      await remove(zk, node.path);
+      watchers.delete(key);
+    } catch (error) {
+      own.set(key, node);
+      throw error;
+    }
+  };
+
+  return {
+    async recover(wanted) {
+      for (const [key, node] of [...own]) {
+        const held = await zk.read(node.path);
+        // What hangs on a session that has expired is about to go.
+        if (held === undefined || (held.hold !== undefined && held.hold !== zk.sessionId)) own.delete(key);
+        else await keep(key, { ...node, intact: held.text === node.text });
+      }
+      const taken = new Set([...own.values()].map(({ path }) => path));
+      for (const one of wanted.map(wantedOf)) {
+        const key = keyOf(one);
+        if (own.has(key)) continue;
+        const [first, ...more] = await foundAgain(zk, one, config, taken);
+        for (const path of more) await remove(zk, path);
+        if (first === undefined) continue;
+        taken.add(first);
+        await keep(key, { ...one, path: first, intact: true });
+      }
+      for (const [key, one] of asked) {
+        if (own.get(key)?.text !== one.text)
+          for (const path of await foundAgain(zk, one, config, taken)) await remove(zk, path);
+        asked.delete(key);
+      }
+    },
+    async put(record) {
+      const key = entryKey(record.service, record.id);
+      const wanted = wantedOf(record);
+      const known = own.get(key);
+      if (known?.intact === true && known.text === wanted.text) {
+        own.set(key, { ...known, record });
+        return;
+      }
+      // Asked twice, it would be made twice: an answer that got lost is looked for in the next session.
+      asked.set(key, wanted);
+      const written =
+        known?.base === wanted.base &&
+        (await zk.commit([{ do: "set", path: known.path, text: wanted.text }])) === undefined;
+      const path = written && known !== undefined ? known.path : await make(zk, wanted, config);
+      asked.delete(key);
+      await keep(key, { ...wanted, path, intact: true });
+      if (known !== undefined && known.path !== path) await remove(zk, known.path);
+    },
+    drop,
+    async dropAll() {
+      await Promise.all([...own.keys()].map(drop));
+    },
+    async refresh() {
+      // One that is not there is no longer ours to write; its watch tells.
+      for (const { path, text, intact } of [...own.values()]) if (intact) await zk.commit([{ do: "set", path, text }]);
+    },
+  };
+}
+
+function keyOf({ record: { service, id } }: Wanted): string {
+  return entryKey(service, id);
+}
+
+/** Nodes that can only be ours, by name, content and session, and that nobody knows of. */
+async function foundAgain(
+  zk: ZooKeeper,
+  { base, text }: Wanted,
+  { node_type }: ZooKeeperNerveConfig,
+  taken: ReadonlySet<string>,
+): Promise<string[]> {
+  const hold = node_type.startsWith("ephemeral") ? zk.sessionId : undefined;
+  const number = node_type.endsWith("_sequential") ? SEQUENCE : NO_SEQUENCE;
+  const folder = parentOf(base);
+  const paths = ((await zk.children(folder)) ?? []).map((name) => `${folder}/${name}`).sort();
+  const found: string[] = [];
+  for (const path of paths) {
+    if (!path.startsWith(base) || !number.test(path.slice(base.length)) || taken.has(path)) continue;
+    const held = await zk.read(path);
+    if (held?.text === text && held.hold === hold) found.push(path);
+  }
+  return found;
+}
+
+/** Makes a node, or takes the place of the one that is there. Returns its path. */
+async function make(zk: ZooKeeper, { base, text }: Wanted, { node_type }: ZooKeeperNerveConfig): Promise<string> {
+  await zk.ensure(parentOf(base));
+  for (let attempt = 0; attempt < MAKE_ATTEMPTS_MAX; attempt++) {
+    const path = await zk.create(base, text, node_type);
+    if (path !== undefined) return path;
+    const present = await zk.exists(base);
+    // Another session's would go with that session.
+    const steps =
+      node_type === "ephemeral"
+        ? replace(base, text, present, zk.sessionId)
+        : [{ do: "set", path: base, text } as const];
+    if ((await zk.commit(steps)) === undefined) return base;
+  }
+  const message = `${base} changes under our hands`;
+  throw new StackError("REGISTRY_FAILED", message, { side: "registry", retry: "after-backoff" });
+}
+
+/** Absent is fine. */
+async function remove(zk: ZooKeeper, path: string): Promise<void> {
+  await zk.commit([{ do: "remove", path }]);
+}

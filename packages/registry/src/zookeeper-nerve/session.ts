@@ -1,0 +1,118 @@
+import {
+  assertInstanceId,
+  assertServiceName,
+  entryKey,
+  every,
+  type InstanceRecord,
+  isStackError,
+  type NodeEntry,
+  type Session,
+  StackError,
+  withDeadline,
+} from "@smartstack/core";
+import type { RegistryDeps } from "../driver.ts";
+import type { Link } from "../link.ts";
+import { loseOnce, sessionLost, WITHDRAW_MS_MAX } from "../session.ts";
+import type { ZooKeeper } from "../zookeeper/client.ts";
+import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
+import type { Layout } from "./layout.ts";
+import { type Made, type OwnNodes, ownNodes } from "./own-nodes.ts";
+
+export interface NerveSessionOptions {
+  readonly zk: ZooKeeper;
+  readonly made: Made;
+  readonly owner: NodeEntry;
+  readonly restore: readonly InstanceRecord[];
+  readonly config: ZooKeeperNerveConfig;
+  readonly layout: Layout;
+  readonly link: Link;
+  readonly deps: RegistryDeps;
+  /** Lets go of the connection. */
+  readonly ended: () => void;
+  /** The session is not to be resumed. */
+  readonly forget: () => void;
+}
+
+/** A session over nerve's nodes: finds again what it made, makes the rest, and watches over all of it. */
+export async function nerveSession(options: NerveSessionOptions): Promise<Session> {
+  const { zk, made, restore, link } = options;
+  const lost = new AbortController();
+  let notify: (() => void) | undefined;
+  let closed: Promise<void> | undefined;
+  const tell = (): void => {
+    if (!lost.signal.aborted && closed === undefined) notify?.();
+  };
+  const nodes = ownNodes({ ...options, changed: tell });
+  await nodes.recover(restore);
+  for (const record of restore) await nodes.put(record);
+
+  const stopRefreshing = refreshing(nodes, options);
+  const end = (): void => {
+    stopRefreshing();
+    if (closed !== undefined) return;
+    const reason = sessionLost("the connection that holds our session ended", zk.closed.reason);
+    link.down(reason);
+    loseOnce(lost, reason);
+  };
+  zk.closed.addEventListener("abort", end, { once: true });
+  if (zk.closed.aborted) end();
+
+  const guarded = async ({ service, id }: Pick<InstanceRecord, "service" | "id">, work: () => Promise<void>) => {
+    assertServiceName(service);
+    assertInstanceId(id);
+    if (lost.signal.aborted) throw lost.signal.reason;
+    if (closed !== undefined)
+      throw new StackError("CLOSED", "the session was closed", { side: "self", retry: "never" });
+    try {
+      await work();
+    } catch (error) {
+      // Done or not, nobody knows: the next session looks.
+      if (isStackError(error) && error.code === "REGISTRY_UNREACHABLE") zk.drop(error);
+      throw lost.signal.aborted ? lost.signal.reason : error;
+    }
+  };
+  return {
+    entries: () =>
+      new Map([...made.own].filter(([, { intact }]) => intact).map(([key, { record }]) => [key, record.instance])),
+    put: (record) => guarded(record, () => nodes.put(record)),
+    drop: (service, id) => guarded({ service, id }, () => nodes.drop(entryKey(service, id))),
+    onForeignChange(listener) {
+      notify = listener;
+    },
+    lost: lost.signal,
+    close(mode) {
+      closed ??= leave(mode, nodes, options);
+      return closed;
+    },
+  };
+}
+
+async function leave(mode: "keep" | "withdraw", nodes: OwnNodes, options: NerveSessionOptions): Promise<void> {
+  const { zk, link, forget, ended } = options;
+  const { clock } = options.deps;
+  if (mode === "withdraw" && !zk.closed.aborted) {
+    const leaving = nodes.dropAll().then(() => {
+      forget();
+      return zk.end();
+    });
+    try {
+      await withDeadline(leaving, { clock, ms: WITHDRAW_MS_MAX, what: "withdrawing our entries", side: "registry" });
+    } catch (error) {
+      // The ephemeral ones end with the session; the status says so.
+      link.note(error);
+    }
+  }
+  ended();
+}
+
+/** Writes persistent nodes again and again, the first time after a random part of the time: a fleet must not do so at once. */
+function refreshing(nodes: OwnNodes, { config, deps, link }: NerveSessionOptions): () => void {
+  const { ttl_seconds: ms, node_type } = config;
+  if (ms === undefined || node_type.startsWith("ephemeral")) return () => undefined;
+  const refresh = (): void => void nodes.refresh().catch(link.note);
+  let stop = deps.clock.after(deps.random() * ms, () => {
+    refresh();
+    stop = every(deps.clock, ms, refresh);
+  });
+  return () => stop();
+}
