@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { attempt } from "./attempt.ts";
 import type { ProbeRequest, ProbeResult } from "./check.ts";
+import { lookupOf } from "./lookup.ts";
 import { printable } from "./printable.ts";
 
 /** A greeting or a status line is small; who sends more without being asked does not speak the protocol. */
@@ -21,7 +22,7 @@ export function converse(request: ProbeRequest, talk: (wire: Wire) => Promise<Pr
   const { host, port, timeoutMs } = request;
   return attempt(request, async ({ defer, late }) => {
     late(`no connection within ${timeoutMs} ms`);
-    const socket = connect({ host, port, noDelay: true });
+    const socket = connect({ host, port, noDelay: true, lookup: lookupOf(request) });
     defer(() => socket.destroy());
     socket.on("connect", () => late(`connected, but no answer within ${timeoutMs} ms`));
     return talk(wireOf(socket));

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { formatAddress } from "../addresses.ts";
 import { attempt } from "./attempt.ts";
 import type { CheckKind, OptionsOf, ProbeRequest, ProbeResult } from "./check.ts";
+import { lookupOf } from "./lookup.ts";
 import { printable } from "./printable.ts";
 import { tlsKeys, tlsTrust } from "./tls.ts";
 
@@ -37,7 +38,10 @@ function probe(request: ProbeRequest<GrpcOptions>): Promise<ProbeResult> {
     // Megabytes of Node that most processes never need.
     const { connect } = await import("node:http2");
     const scheme = options.tls === true ? "https" : "http";
-    const session = connect(`${scheme}://${formatAddress(host, port)}`, await tlsTrust(options));
+    const session = connect(`${scheme}://${formatAddress(host, port)}`, {
+      ...(await tlsTrust(options)),
+      lookup: lookupOf(request),
+    });
     defer(() => session.destroy());
     return judge(await call(session, request), options.service);
   });

@@ -3,6 +3,7 @@ import { formatAddress } from "../addresses.ts";
 import { attempt } from "./attempt.ts";
 import type { CheckKind, ProbeRequest, ProbeResult } from "./check.ts";
 import { type HttpOptions, httpKeys, type StatusRange } from "./http-keys.ts";
+import { lookupOf } from "./lookup.ts";
 import { OUTPUT_CHARS, printable } from "./printable.ts";
 import { tlsTrust } from "./tls.ts";
 
@@ -54,6 +55,7 @@ function ask(request: ProbeRequest<HttpOptions>, secure: boolean): Promise<Probe
       method: options.method,
       path: pathOf(options),
       agent: false as const,
+      lookup: lookupOf(request),
       setHost: false,
       headers: headersOf(formatAddress(host, port), options.headers),
     };

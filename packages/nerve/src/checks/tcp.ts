@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { attempt } from "./attempt.ts";
 import type { CheckKind, ProbeRequest, ProbeResult } from "./check.ts";
+import { lookupOf } from "./lookup.ts";
 
 /** docker-proxy accepts before it knows whether anything listens behind it, and closes within this time if not. */
 const OUTLIVE_MS = 50;
@@ -15,7 +16,7 @@ function probe(request: ProbeRequest): Promise<ProbeResult> {
     ({ defer, late }) =>
       new Promise((resolve, reject) => {
         late(`no connection within ${timeoutMs} ms`);
-        const socket = connect({ host, port });
+        const socket = connect({ host, port, lookup: lookupOf(request) });
         defer(() => socket.destroy());
         const pass = (): void => resolve({ passed: true, reason: "connected" });
         socket.on("connect", () => {
