@@ -219,6 +219,21 @@ describe("nginx-proxy", () => {
     ]);
   });
 
+  test("what it says is said of its own port, not of those with a name of their own", () => {
+    const ports = ["5432", "8080"];
+    const of = (labels: Record<string, string>, more: Record<string, string> = {}) =>
+      read({ ...host("a.b", { VIRTUAL_PATH: "/", ...more }), labels, ports }, "nginx-proxy").services.map(
+        ({ service, port, mode, meta }) => `${service} ${port.port} ${mode} ${meta.path}`,
+      );
+    const both = { "smartstack.5432.service": "db", "smartstack.8080.service": "web" };
+    expect(of(both, { VIRTUAL_PORT: "8080" })).toEqual(["db 5432 undefined undefined", "web 8080 http /"]);
+    expect(of({ "smartstack.5432.service": "db" })).toEqual(["db 5432 undefined undefined"]);
+    expect(of({ "smartstack.port": "5432", "smartstack.service": "db" }, { VIRTUAL_PORT: "8080" })).toEqual([
+      "db 5432 undefined undefined",
+    ]);
+    expect(of({ "smartstack.port": "9000" }, { VIRTUAL_PORT: "8080" })).toEqual(["a.b 9000 http /"]);
+  });
+
   test.each([
     [{ VIRTUAL_PATH: "/", VIRTUAL_DEST: "/" }, 0],
     [{ VIRTUAL_DEST: "/app" }, 1],

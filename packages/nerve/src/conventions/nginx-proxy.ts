@@ -1,5 +1,5 @@
 import { type PortKey, parsePortKey, portText } from "../containers.ts";
-import type { Said } from "../label-keys.ts";
+import { ownLabels, type Said } from "../label-keys.ts";
 import { type Claim, type Convention, type Conventional, word } from "./convention.ts";
 import { multiportRoutes, type Route } from "./nginx-multiports.ts";
 
@@ -44,12 +44,22 @@ function onePort(container: Conventional, hosts: Said): Claim {
   const port = word(container, "VIRTUAL_PORT");
   if (port !== undefined) keys.set("port", port);
   else if (standard !== undefined) keys.set("port", { value: portText(standard), shown: "nginx-proxy's default port" });
-  if (path !== undefined) keys.set("meta.path", path);
-  if (mode !== undefined) keys.set("mode", { value: mode, shown: protocol?.shown ?? hosts.shown });
+  const meant = meantPort(container, port) ?? standard;
+  if (meant !== undefined) {
+    if (path !== undefined) keys.set(`${portText(meant)}.meta.path`, path);
+    if (mode !== undefined) keys.set(`${portText(meant)}.mode`, { value: mode, shown: protocol?.shown ?? hosts.shown });
+  }
   if (mode === "tcp") warnings.push(`${protocol?.shown}: ${UNREAD}`);
   if (dest !== undefined && rewrites(path?.value ?? "/", dest.value)) warnings.push(`${dest.shown}: ${REWRITES}`);
   const nameless = mode === undefined ? `${protocol?.shown}: ${UNKNOWN_PROTO}` : named(hosts, path, keys, warnings);
   return { keys, warnings, ...(nameless === undefined ? {} : { nameless }) };
+}
+
+/** The port that VIRTUAL_HOST is about: what is said of it is said of no other, which may have a name of its own. */
+function meantPort(container: Conventional, said: Said | undefined): PortKey | undefined {
+  const own = ownLabels(container.labels);
+  const port = own.has("service") ? said : (own.get("port") ?? said);
+  return port === undefined ? undefined : parsePortKey(port.value);
 }
 
 /** Names the service by the first literal host; else says why none of them can name it. */
