@@ -52,6 +52,21 @@ describe("kill", () => {
     expect(afterInspect(stayed, FACTS, 61_000)).toBe(stayed);
   });
 
+  test("sent before the new run was inspected: what is known is of the last run, and tells nothing", () => {
+    const started = afterEvent(LIFECYCLE_START, event("start"), FACTS, 1_000);
+    const leaving = afterEvent(started, event("kill", 15), FACTS, 1_100);
+    expect(afterInspect(leaving, { ...FACTS, startedAt: "run 2" }, 1_200)).toBe(leaving);
+    expect(afterInspect(leaving, { ...FACTS, running: false, status: "exited" }, 1_200)).toBe(LIFECYCLE_START);
+  });
+
+  test("paused on its way out: on its way out still", () => {
+    const paused = afterEvent(leave(1_000), event("pause"), FACTS, 1_100);
+    const seen = afterInspect(paused, { ...FACTS, running: false, status: "paused" }, 1_200);
+    expect(afterInspect(seen, FACTS, 1_300)).toMatchObject({ phase: "leaving", signal: 15 });
+    // Not looked at for ever: a pause that lasts is said to be one.
+    expect(afterInspect(seen, { ...FACTS, running: false, status: "paused" }, 16_000).phase).toBe("in");
+  });
+
   test("a new run is another life, though no event told of it", () => {
     expect(afterInspect(leave(1_000), { ...FACTS, startedAt: "run 2" }, 2_000)).toBe(LIFECYCLE_START);
   });
@@ -75,6 +90,9 @@ describe("events that came before the first inspect", () => {
     ["9", 3, [event("kill", 9)], "leaving"],
     ["another signal", 15, [event("kill", 1), event("kill", 28)], "in"],
     ["a start, then its stop signal", 3, [event("start"), event("kill", 3)], "leaving"],
+    ["its stop signal, then paused", 3, [event("kill", 3), event("pause"), event("unpause")], "leaving"],
+    ["paused, then its stop signal", 3, [event("pause"), event("kill", 3)], "leaving"],
+    ["paused", 3, [event("pause"), event("pause")], "out"],
     ["its stop signal to the run before", 3, [event("kill", 3), event("die"), event("start")], "out"],
     ["nothing that decides", 15, [event("rename"), event("health_status"), event("unpause")], "in"],
   ])("%s", (_, stopSignal, events, phase) => {

@@ -19,6 +19,7 @@ export type Lifecycle =
       readonly atMs: number;
       /** Still running at this (monotonic) time means that it ignored the signal: it is announced again. */
       readonly untilMs: number;
+      /** Empty: not known. */
       readonly startedAt: string;
     };
 
@@ -73,13 +74,14 @@ export function afterEvent(
         reason: `sent signal ${event.signal}: it is stopping`,
         atMs: nowMs,
         untilMs: nowMs + (facts?.stopTimeoutMs ?? 10_000) + STILL_ALIVE_MS,
-        startedAt: facts?.startedAt ?? "",
+        // Out by an end or a start: the facts are of the last run, the signal is not.
+        startedAt: now.phase === "out" ? "" : (facts?.startedAt ?? ""),
       };
     case "die":
     case "destroy":
       return { phase: "out", reason: "its process has ended", atMs: nowMs };
     case "pause":
-      return { phase: "out", reason: "paused", atMs: nowMs };
+      return now.phase === "leaving" ? now : { phase: "out", reason: "paused", atMs: nowMs };
     case "start":
       // What is known is of its last run: its address may be another container's by now.
       return { phase: "out", reason: "just started, not inspected yet", atMs: nowMs };
@@ -91,11 +93,13 @@ export function afterEvent(
 /** What an inspect that began at `beganMs` (monotonic) changes. An inspect that began before the event knows nothing of it. Pure. */
 export function afterInspect(
   now: Lifecycle,
-  facts: Pick<ContainerFacts, "running" | "startedAt">,
+  facts: Pick<ContainerFacts, "running" | "status" | "startedAt">,
   beganMs: number,
 ): Lifecycle {
   if (now.phase === "in" || beganMs < now.atMs) return now;
-  if (now.phase === "out" || !facts.running) return LIFECYCLE_START;
+  // What is paused on its way out goes on with that afterwards.
+  const hasEnded = !facts.running && facts.status !== "paused";
+  if (now.phase === "out" || hasEnded) return LIFECYCLE_START;
   if (now.startedAt !== "" && facts.startedAt !== now.startedAt) return LIFECYCLE_START;
   if (beganMs < now.untilMs) return now;
   const seconds = STILL_ALIVE_MS / 1_000;
@@ -113,10 +117,12 @@ export interface EarlyEvent {
   readonly atMs: number;
 }
 
-/** What is kept of early events: nothing from before a start or an end, and of each signal the last. Pure. */
+/** What is kept of early events: nothing from before a start or an end, and the last pause and signal of each kind. Pure. */
 export function remember(early: readonly EarlyEvent[], event: ContainerEvent, atMs: number): readonly EarlyEvent[] {
-  if (event.action === "kill") return [...early.filter((one) => one.event.signal !== event.signal), { event, atMs }];
-  return event.action === "start" || event.action === "die" || event.action === "pause" ? [{ event, atMs }] : early;
+  const { action, signal } = event;
+  if (action === "start" || action === "die") return [{ event, atMs }];
+  if (action !== "kill" && action !== "pause") return early;
+  return [...early.filter((one) => one.event.action !== action || one.event.signal !== signal), { event, atMs }];
 }
 
 /** What they decide, now that the stop signal is known: an inspect does not show a stop that is under way. Pure. */
