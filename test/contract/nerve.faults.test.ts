@@ -161,6 +161,24 @@ describe("a failed answer removes nothing", () => {
     await run.offered("bad", 1, 5_000);
   });
 
+  test.each([{}, { filter: { label: "smartstack.service" } }])(
+    "inspect answers with another page (%j): what was known stays, and is asked for again",
+    async (filter) => {
+      const known = docker.add({ labels: LABELS, port });
+      const run = start({ docker: filter, nerve: { reconcile: "1h" } });
+      await run.offered("web", 1);
+      docker.faults.set("inspect", "nonsense");
+      docker.event("rename", known.id);
+      const late = docker.add({ labels: { ...LABELS, "smartstack.service": "late" }, port });
+      for (const { id } of [known, late])
+        await until(() => run.status(id)?.warnings[0]?.includes("no container"), { what: "the reason is shown" });
+      expect([...run.entries().values()].map(({ container }) => container)).toEqual([known.id.slice(0, 12)]);
+      docker.faults.clear();
+      await run.offered("late", 1, 5_000);
+      expect(run.nerve.containers()).toHaveLength(2);
+    },
+  );
+
   test("inspect of a container that was known: it stays, and is asked again though nothing else changes", async () => {
     const known = docker.add({ labels: LABELS, port });
     const run = start();
@@ -220,6 +238,35 @@ test("a burst of events costs two inspects at most", async () => {
   docker.add({ labels: { ...LABELS, "smartstack.service": "after" }, port });
   await run.offered("after", 1);
   expect(inspects(container.id) - before).toBeLessThanOrEqual(2);
+});
+
+test("an entry of an earlier run stays while this host's address is not known yet, and when no route tells it", async () => {
+  const advertised = { shared: true, docker: { node: "n" } };
+  docker.add({ labels: LABELS, port, networkMode: "host" });
+  const first = start({ ...advertised, docker: { node: "n", advertise: "10.9.8.7" } });
+  await first.offered("web", 1);
+  await first.stop("keep");
+  const removed: string[] = [];
+  first.store.subscribe({
+    changed: (changes) => removed.push(...[...changes].flatMap(([path, held]) => (held === undefined ? [path] : []))),
+    away: () => undefined,
+  });
+  const second = start({ ...advertised, store: first.store, registryHosts: ["no.such.host.invalid:2379"] });
+  const told = () => second.events.find((event) => event.name === "container.refused");
+  await until(told, { what: "it says that there is no route" });
+  await until(() => isReady(second), { what: "ready" });
+  expect(second.entries().size).toBe(1);
+  expect(removed).toEqual([]);
+});
+
+test("an engine that tells no id names no node", async () => {
+  const nameless = await startDockerDouble({ engineId: "" });
+  nameless.add({ labels: LABELS, port });
+  const run = start({ host: nameless.host });
+  const reason = () => run.nerve.readiness().find(({ part }) => part === "docker")?.reason ?? "";
+  await until(() => /tells no id .*set docker.node/.test(reason()), { what: "it says what to do" });
+  expect(run.nerve.node()).toBeUndefined();
+  await nameless.close();
 });
 
 test("no engine at the start: says what to do, keeps what lies there, and picks it up when it comes", async () => {

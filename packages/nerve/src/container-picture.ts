@@ -109,6 +109,7 @@ async function inspect(
   const beganMs = clock.monotonic();
   const known = table.all().has(id);
   const json = await lens.api.inspect(id);
+  if (json !== undefined && json.Id !== id) throw new Error(`docker answered about ${json.Id} when asked about ${id}`);
   // Removed while the answer was on its way: it speaks of a container that is gone.
   if (signal.aborted || (known && !table.all().has(id))) return;
   const facts = json === undefined ? undefined : containerFacts(json, lens.keepsEnv);

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { type Clock, withDeadline } from "@smartstack/core";
+import { type Clock, StackError, withDeadline } from "@smartstack/core";
 import type Docker from "dockerode";
 import type { EndpointJson, InspectJson } from "./containers.ts";
 import { dockerError, type Endpoint, openTransport, statusOf, targetOf } from "./docker-transport.ts";
@@ -79,20 +79,27 @@ export async function dockerApi(endpoint: Endpoint, clock: Clock, stopping: Abor
     info: () =>
       call("info", async (abortSignal) => {
         const info = (await calls.info({ abortSignal })) as { readonly ID?: string; readonly Name?: string };
-        return { id: info.ID ?? "", name: info.Name ?? "" };
+        if (info.ID) return { id: info.ID, name: info.Name ?? "" };
+        // All engines without an id would be one node, and take it over from each other.
+        throw new StackError("DOCKER_FAILED", `docker at ${target} tells no id to name this node by: set docker.node`, {
+          side: "docker",
+          retry: "after-backoff",
+        });
       }),
     ping: () => call("ping", async (abortSignal) => void (await calls.ping({ abortSignal }))),
     list: (labels) =>
       call("list", async (abortSignal) => {
         const filters = labels.length === 0 ? {} : { label: [...labels] };
         const found: unknown = await calls.listContainers({ all: true, filters, abortSignal });
-        if (!Array.isArray(found)) throw new Error("the list of containers is not a list");
-        return found as ContainerSummary[];
+        if (!Array.isArray(found) || !found.every(isContainer)) throw new Error("the answer is no list of containers");
+        return found;
       }),
     inspect: (id) =>
       call("inspect", async (abortSignal) => {
         try {
-          return (await calls.getContainer(id).inspect({ abortSignal })) as unknown as InspectJson;
+          const found: unknown = await calls.getContainer(id).inspect({ abortSignal });
+          if (!isContainer(found)) throw new Error("the answer is no container");
+          return found;
         } catch (error) {
           if (statusOf(error) === 404) return undefined;
           throw error;
@@ -108,6 +115,11 @@ export async function dockerApi(endpoint: Endpoint, clock: Clock, stopping: Abor
         return { closed: readEvents(stream as Readable, onEvent, signal, target) };
       }),
   };
+}
+
+/** As much as tells an answer from another page: all else may be missing. */
+function isContainer(answer: unknown): answer is { readonly Id: string } {
+  return typeof (answer as { readonly Id?: unknown } | null)?.Id === "string";
 }
 
 /** What the library takes and its types do not say. */
