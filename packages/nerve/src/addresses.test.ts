@@ -304,6 +304,13 @@ describe("a registry that other machines read", () => {
       /published on 0.0.0.0 only, which fd00::7/,
     ],
     ["no route yet", { published: ["0.0.0.0:1"] }, { sourceAddress: undefined }, /not known yet/],
+    ["no route", { published: ["0.0.0.0:1"] }, { sourceAddress: false }, /no route to the registry .*docker.advertise/],
+    [
+      "an engine by a name, which may be a socket proxy's",
+      { published: ["0.0.0.0:1"] },
+      { reach: { kind: "remote", host: "socket-proxy" } },
+      /its name socket-proxy, .*set docker.advertise/,
+    ],
     ["container addresses without a network", {}, { mode: "container" }, /need docker.network/],
   ])("%s is refused", (_, shape, policy, reason) => {
     expect(choose(shape, { ...SHARED, ...policy })).toMatch(reason);

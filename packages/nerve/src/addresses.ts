@@ -1,8 +1,9 @@
-import { isIPv4, isIPv6 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import { type NetworkAttachment, type PortKey, type PublishedPort, portText, samePort } from "./containers.ts";
 import type { AddressMode } from "./labels.ts";
-import type { Place } from "./place.ts";
+import type { NoPlace, Place } from "./place.ts";
 import { matchNetwork, type Reach, reaches } from "./reach.ts";
+import type { RouteAddress } from "./route-address.ts";
 
 /** Swarm's network between its load balancer and the tasks of published services: it leads to no single container. */
 const INGRESS = "ingress";
@@ -15,8 +16,8 @@ export interface AddressPolicy {
   /** For container addresses. */
   readonly network: string | undefined;
   readonly advertise: string | undefined;
-  /** This host's address on the route to the registry; undefined while unknown. */
-  readonly sourceAddress: string | undefined;
+  /** This host's address on the route to the registry. */
+  readonly sourceAddress: RouteAddress;
   readonly reach: Reach;
 }
 
@@ -31,7 +32,7 @@ export type AddressChoice =
       /** Of the container's own address, for the reason why it cannot be probed. */
       readonly network: string | undefined;
     }
-  | { readonly refused: string };
+  | NoPlace;
 
 /** `10.0.0.7:80`, `[::1]:80`. */
 export function formatAddress(host: string, port: number): string {
@@ -69,16 +70,24 @@ function onThisMachine(announced: string, reach: Reach): string {
   return isOwn ? announced : "127.0.0.1";
 }
 
-type HostChoice = { readonly host: string; readonly reason: string } | { readonly refused: string };
+type HostChoice = { readonly host: string; readonly reason: string } | NoPlace;
 
 /** How other machines reach this host. */
 function advertised(policy: AddressPolicy): HostChoice {
   if (policy.advertise !== undefined) return { host: policy.advertise, reason: "docker.advertise" };
-  if (policy.reach.kind === "remote") return engineAddress(policy.reach.host);
-  if (policy.reach.kind === "container") return { refused: "nerve runs in a container: set docker.advertise" };
-  const source = policy.sourceAddress;
+  const { reach, sourceAddress: source } = policy;
+  if (reach.kind === "remote") {
+    // A name may be known here only, as that of a socket proxy's container is.
+    if (isIP(reach.host) !== 0) return engineAddress(reach.host);
+    return {
+      refused: `the engine is known by its name ${reach.host}, which others may not know: set docker.advertise`,
+    };
+  }
+  if (reach.kind === "container") return { refused: "nerve runs in a container: set docker.advertise" };
   if (source === undefined)
-    return { refused: "this host's address is not known yet (no route to the registry): set docker.advertise" };
+    return { refused: "this host's address is not known yet: its route to the registry is asked for", pending: true };
+  if (source === false)
+    return { refused: "no route to the registry tells this host's address: set docker.advertise", pending: true };
   if (isLoopback(source))
     return { refused: "the registry is on this machine, so its route tells no address: set docker.advertise" };
   return { host: source, reason: "this host's address on the route to the registry" };

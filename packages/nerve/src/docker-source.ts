@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Clock, type EventBus, entryKey, type Random, type Readiness, withDeadline } from "@smartstack/core";
+import { type Clock, type EventBus, entryKey, type Random, type Readiness } from "@smartstack/core";
 import { formatAddress } from "./addresses.ts";
 import type { NerveConfig } from "./config.ts";
 import { type Tracked, whyOut } from "./container-table.ts";
@@ -11,9 +11,8 @@ import { containerOffers, type HostPolicy, type OffersVerdict } from "./offers.t
 import { dependants, type NoPlace, type Place, placeOf } from "./place.ts";
 import { type Reach, reachReader } from "./reach.ts";
 import type { Registrations } from "./registrations.ts";
+import { routeAddress } from "./route-address.ts";
 import { type ContainerWatch, watchContainers } from "./watch-containers.ts";
-
-const ROUTE_MS = 2_000;
 
 export interface DockerSourceDeps {
   readonly docker: DockerConfig;
@@ -61,13 +60,24 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
   let docker = deps.docker;
   let stopped = false;
   let own: ContainerFacts | undefined;
-  let sourceAddress: string | undefined;
 
   const reach = reachReader(() => reachOf(own, deps.docker.host, local));
+  const route = routeAddress({
+    hosts: deps.registryHosts,
+    clock,
+    sourceTo: sourceAddressTo,
+    isOwn: (address) => local.addresses().has(address),
+    onChange: () => {
+      if (!stopped) applyAll();
+    },
+  });
+  const lookForRoute = (): void => {
+    if (deps.shared && docker.advertise === undefined && reach.at([]).kind === "host") void route.look();
+  };
   const hostPolicy = (place: Place | NoPlace): HostPolicy => ({
     shared: deps.shared,
     advertise: docker.advertise,
-    sourceAddress,
+    sourceAddress: route.current(),
     reach: reach.at("refused" in place ? [] : place.networks),
   });
   const apply = (id: string): void => {
@@ -89,8 +99,8 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
           ? NOTHING
           : containerOffers(facts, place, docker, deps.nerve().check, hostPolicy(place));
       judged.set(id, { tracked, out, verdict });
-      // Labels of a container that does not run are no news yet.
-      if (out === undefined && verdict.pending === undefined)
+      // Labels of a container that does not run are no news yet, nor is what the next moment will tell.
+      if (out === undefined && (verdict.pending === undefined || route.current() === false))
         tellNews(events, nameOf(tracked), before?.out === undefined ? before?.verdict : undefined, verdict);
       registrations.sync(id, out === undefined ? verdict.offers : []);
       registrations.kick(id);
@@ -99,14 +109,6 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
   };
   const applyAll = (): void => {
     for (const id of [...watch.containers().keys()]) applyOne(id);
-  };
-  const refreshRoute = async (): Promise<void> => {
-    if (!deps.shared || docker.advertise !== undefined) return;
-    const found = await routeSource(deps.registryHosts, clock);
-    // A route that is away for a moment moves nobody.
-    if (stopped || found === undefined || found === sourceAddress) return;
-    sourceAddress = found;
-    applyAll();
   };
 
   const watch: ContainerWatch = watchContainers({
@@ -128,7 +130,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     },
     onChange: apply,
     onListed: () => {
-      void refreshRoute();
+      lookForRoute();
       reach.forget();
       deps.onListed();
     },
@@ -141,6 +143,7 @@ export function dockerSource(deps: DockerSourceDeps): DockerSource {
     readiness: () => watch.readiness(),
     reapply(next) {
       docker = next;
+      lookForRoute();
       applyAll();
     },
     stop() {
@@ -162,17 +165,6 @@ function reachOf(own: ContainerFacts | undefined, engine: string, local: LocalNe
   return remote === undefined
     ? { kind: "host", subnets: local.subnets(), addresses }
     : { kind: "remote", host: remote };
-}
-
-/** This machine's address on the route to the first registry host that has one. Never rejects. */
-async function routeSource(hosts: readonly string[], clock: Clock): Promise<string | undefined> {
-  for (const host of hosts) {
-    const what = `route to ${host}`;
-    const source = withDeadline(sourceAddressTo(host), { clock, ms: ROUTE_MS, what, side: "registry" });
-    const found = await source.catch(() => undefined);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 /** One event per thing that was not so before. */

@@ -73,8 +73,13 @@ describe("an entry that an earlier run left", () => {
     ["its container offers nothing", { tracked: { facts: containerFacts({}) } }, false],
     [
       "its container uses the network of one that is not inspected yet",
-      { tracked: { facts: containerFacts({}) }, pending: true },
+      { tracked: { facts: containerFacts({ State: { Running: true } }) }, pending: true },
       true,
+    ],
+    [
+      "its container does not run, whatever else is not known",
+      { tracked: { facts: containerFacts({}) }, pending: true },
+      false,
     ],
     ["its check has not concluded", { tracked: {}, health: "starting" }, true],
     ["its check has failed", { tracked: {}, health: "down" }, false],

@@ -29,7 +29,8 @@ export function keepsEntry(key: string, facts: EntryFacts): boolean {
   if (!source.listed()) return true;
   const tracked = source.find(entry.container);
   if (tracked === undefined || tracked.lifecycle.phase !== "in") return false;
-  return tracked.facts === undefined || source.judged().get(tracked.id)?.verdict.pending === true;
+  if (tracked.facts === undefined) return true;
+  return whyOut(tracked) === undefined && source.judged().get(tracked.id)?.verdict.pending === true;
 }
 
 /** Why an entry is taken away, for people. */

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from "node:dgram";
+import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
@@ -100,14 +101,31 @@ export function containerHints(host: string, mountinfo: string): readonly string
   return [...new Set([...ids, ...(/^[0-9a-f]{12}$/.test(host) ? [host] : [])])];
 }
 
+/** As `lookup` of node:dns with `all`. */
+export type Lookup = (name: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
+
 /**
- * This machine's address on the route to `host`: connecting a UDP socket sends nothing, but chooses the source address.
- * `host` may carry a port. Undefined when there is no route, or the name does not resolve.
+ * This machine's address on the route to `host`, which may carry a port; by IPv4 if there is such a route, as most ports
+ * are published there. Undefined when there is no route, or the name does not resolve.
  */
-export function sourceAddressTo(host: string): Promise<string | undefined> {
+export async function sourceAddressTo(
+  host: string,
+  resolveName: Lookup = (name) => lookup(name, { all: true }),
+): Promise<string | undefined> {
   const name = host.replace(/^\[(.*)\](?::\d+)?$/, "$1").replace(/^([^:]+):\d+$/, "$1");
+  // Why a name does not resolve is the registry driver's to tell, who is asked for the same one.
+  const found = await resolveName(name).catch(() => []);
+  for (const { address } of [...found].sort((a, b) => a.family - b.family)) {
+    const source = await sourceOf(address);
+    if (source !== undefined) return source;
+  }
+  return undefined;
+}
+
+/** Connecting a UDP socket sends nothing, but chooses the source address. */
+function sourceOf(address: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket(isIPv6(name) ? "udp6" : "udp4");
+    const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
     let settled = false;
     const finish = (address: string | undefined): void => {
       if (settled) return;
@@ -116,7 +134,7 @@ export function sourceAddressTo(host: string): Promise<string | undefined> {
       resolve(address);
     };
     socket.on("error", () => finish(undefined));
-    socket.connect(9, name, (error?: Error) => finish(error === undefined ? ownAddress(socket) : undefined));
+    socket.connect(9, address, (error?: Error) => finish(error === undefined ? ownAddress(socket) : undefined));
   });
 }
 

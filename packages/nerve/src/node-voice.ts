@@ -54,7 +54,7 @@ export function nodeVoice(deps: VoiceDeps): NodeVoice {
   const boot = bootNonce(deps.random);
   let node: string | undefined;
   let announcer: Announcer | undefined;
-  let waiting = "waits for Docker to tell the node's name";
+  let waiting = "waits for Docker to tell the node's name; with docker.node it would not have to";
 
   const entries = (): ReadonlyMap<string, Instance> => announcer?.entries() ?? NO_ENTRIES;
   const facts = (): EntryFacts => ({ entries: entries(), registrations: table.all(), source: deps.source() });

@@ -32,7 +32,7 @@ export interface OffersVerdict {
   readonly warnings: readonly string[];
   /** Set when it asks for nothing. */
   readonly ignored?: string;
-  /** What it offers depends on what is not inspected yet: no verdict on what lies in the registry. */
+  /** What it offers depends on what is not known yet: no verdict on what lies in the registry. */
   readonly pending?: true;
 }
 
@@ -53,10 +53,13 @@ export function containerOffers(
   const offers: Offer[] = [];
   const refusals = [...verdict.refusals];
   const warnings = [...verdict.warnings];
+  let pending = "pending" in place ? { pending: true as const } : {};
   for (const labelled of verdict.services) {
     const offer = "refused" in place ? place : offerOf(facts, place, labelled, docker, defaults, host);
-    if ("refused" in offer) refusals.push(`${labelled.service}: ${offer.refused}`);
-    else if (offers.some((other) => other.service === offer.service && other.id === offer.id))
+    if ("refused" in offer) {
+      refusals.push(`${labelled.service}: ${offer.refused}`);
+      if (offer.pending) pending = { pending: true };
+    } else if (offers.some((other) => other.service === offer.service && other.id === offer.id))
       refusals.push(`${labelled.service}: port ${labelled.port.port} is named twice`);
     else {
       offers.push(offer);
@@ -64,7 +67,6 @@ export function containerOffers(
     }
   }
   const { asks, ignored } = verdict;
-  const pending = "pending" in place ? { pending: true as const } : {};
   return { offers, asks, refusals, warnings, ...pending, ...(ignored === undefined ? {} : { ignored }) };
 }
 
@@ -75,7 +77,7 @@ function offerOf(
   docker: Omit<DockerConfig, "host">,
   defaults: CheckDefaults,
   host: HostPolicy,
-): Offer | { readonly refused: string } {
+): Offer | NoPlace {
   const { port } = labelled;
   const policy: AddressPolicy = {
     ...host,

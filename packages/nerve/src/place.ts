@@ -4,7 +4,7 @@ import type { ContainerFacts } from "./containers.ts";
 /** What decides where a container's ports are reached. */
 export type Place = Pick<ContainerFacts, "networkMode" | "networks" | "published" | "labels">;
 
-/** Why it has none. `pending`: the next inspect will tell. */
+/** Why it has none. `pending`: more will be known later, so this is no verdict on what lies in the registry. */
 export interface NoPlace {
   readonly refused: string;
   readonly pending?: true;

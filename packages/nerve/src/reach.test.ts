@@ -50,6 +50,9 @@ test("what may be our own container's id", () => {
 test("the address on the route to somewhere", async () => {
   expect(await sourceAddressTo("127.0.0.1:2379")).toBe("127.0.0.1");
   expect(await sourceAddressTo("localhost")).toMatch(/^127\.|^::1$/);
+  const both = ["::1", "127.0.0.1"].map((address, at) => ({ address, family: at === 0 ? 6 : 4 }));
+  expect(await sourceAddressTo("both:2379", async () => both)).toBe("127.0.0.1");
+  expect(await sourceAddressTo("six:2379", async () => both.slice(0, 1))).toBe("::1");
   expect(await sourceAddressTo("no.such.host.invalid:2379")).toBeUndefined();
 });
 
