@@ -58,10 +58,24 @@ export function createNetwork(network: EngineNetwork): void {
   inside("ip", "link", "set", "lo", "up");
   inside("ip", "address", "add", `${network.inside}/30`, "dev", CABLE);
   inside("ip", "link", "set", CABLE, "up");
-  run("ip", "route", "add", network.subnet, "via", network.inside);
+  // One route a network, besides the one for all: nerve takes for reachable what this machine routes as a whole.
+  for (const subnet of [network.subnet, ...dockerSubnets(network)])
+    run("ip", "route", "add", subnet, "via", network.inside);
   // Docker forwards nothing into its bridges by default; this chain is the one it leaves to its users.
   inside("iptables", "--wait", "-N", "DOCKER-USER");
   inside("iptables", "--wait", "-A", "DOCKER-USER", "-i", CABLE, "-j", "ACCEPT");
+}
+
+/** All that the engine may give to its networks. */
+function dockerSubnets({ bridge, pool }: EngineNetwork): string[] {
+  const [address = "", prefix] = pool.base.split("/");
+  const [first = 0, second = 0, third = 0] = address.split(".").map(Number);
+  const size = 2 ** (32 - pool.size);
+  const starts = Array.from({ length: 2 ** (pool.size - Number(prefix)) }, (_, at) => at * size);
+  const pools = starts.map(
+    (start) => `${first}.${second}.${third + Math.floor(start / 256)}.${start % 256}/${pool.size}`,
+  );
+  return [bridge.replace(".1/", ".0/"), ...pools];
 }
 
 /** Removes the namespace with all its bridges, rules and its cable. What is already gone is fine. */

@@ -52,8 +52,8 @@ test("what matters of an inspect", () => {
     ["::", 32769],
   ]);
   expect(facts.networks).toEqual([
-    { name: "bridge", id: "n1", ip: undefined, ip6: "fd00::2" },
-    { name: "shop_default", id: "n2", ip: "172.18.0.2", ip6: undefined },
+    { name: "bridge", id: "n1", ip: undefined, ip6: "fd00::2", prefix: undefined },
+    { name: "shop_default", id: "n2", ip: "172.18.0.2", ip6: undefined, prefix: undefined },
   ]);
 });
 

@@ -21,6 +21,8 @@ export interface NetworkAttachment {
   /** Undefined while the container is not running, and on networks without IPv4. */
   readonly ip: string | undefined;
   readonly ip6: string | undefined;
+  /** How many bits its subnet has, by `ip` or else `ip6`; undefined where the engine does not tell. */
+  readonly prefix: number | undefined;
 }
 
 export type EngineHealth = "starting" | "healthy" | "unhealthy";
@@ -105,7 +107,9 @@ interface HostBinding {
 export interface EndpointJson {
   readonly NetworkID?: string;
   readonly IPAddress?: string;
+  readonly IPPrefixLen?: number;
   readonly GlobalIPv6Address?: string;
+  readonly GlobalIPv6PrefixLen?: number;
 }
 
 /** Translates an inspect answer. Pure; what is missing reads as empty. Variables that `keepsEnv` does not want are dropped here. */
@@ -207,6 +211,7 @@ export function attachments(networks: Readonly<Record<string, EndpointJson | nul
       id: endpoint?.NetworkID ?? "",
       ip: endpoint?.IPAddress || undefined,
       ip6: endpoint?.GlobalIPv6Address || undefined,
+      prefix: (endpoint?.IPAddress ? endpoint.IPPrefixLen : endpoint?.GlobalIPv6PrefixLen) || undefined,
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

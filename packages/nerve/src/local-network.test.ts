@@ -49,6 +49,12 @@ test("its networks by routes and interfaces, its addresses, the container it may
   expect(local.containerHints()).toContain(ID);
 });
 
+test("the network that its default route leads through is no container's", () => {
+  const { local, become } = machine();
+  become({ file: () => `${ROUTES}eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\n` });
+  expect(local.subnets()).toEqual([{ address: "172.17.0.0", prefix: 16 }]);
+});
+
 describe("a read that fails", () => {
   test.each(["EMFILE", "ENFILE", "ENOMEM", "EIO", "EACCES", "ENOENT"])("with %s is no news", (code) => {
     const { everything, become } = machine();

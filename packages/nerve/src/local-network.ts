@@ -5,7 +5,7 @@ import { isIPv6 } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { StackError } from "@smartstack/core";
 import { isLoopback } from "./addresses.ts";
-import { routedSubnets, type Subnet } from "./reach.ts";
+import { routedSubnets, type Subnet, uplinks } from "./reach.ts";
 
 /** What this machine, or the container nerve runs in, knows of its own place in the network; each is read anew when asked for. */
 export interface LocalNetwork {
@@ -32,14 +32,16 @@ export function localNetwork(reads: LocalReads = SYSTEM): LocalNetwork {
   const mounts = remembered("/proc/self/mountinfo", () => reads.file("/proc/self/mountinfo"), "");
   const interfaces = remembered(
     "the network interfaces",
-    () => Object.values(reads.interfaces()).flatMap((addresses) => addresses ?? []),
+    () => Object.entries(reads.interfaces()).flatMap(([name, found]) => (found ?? []).map((one) => ({ ...one, name }))),
     [],
   );
   return {
-    subnets: () => [
-      ...routedSubnets(routes()),
-      ...interfaces().flatMap(({ cidr, internal }) => (internal ? [] : subnetsOf(cidr))),
-    ],
+    subnets() {
+      const table = routes();
+      const away = uplinks(table);
+      const near = interfaces().filter(({ internal, name }) => !internal && !away.has(name));
+      return [...routedSubnets(table), ...near.flatMap(({ cidr }) => subnetsOf(cidr))];
+    },
     addresses: () => new Set([...interfaces().map(({ address }) => address), hostname().toLowerCase(), "localhost"]),
     containerHints: () => containerHints(hostname(), mounts()),
   };
@@ -92,7 +94,11 @@ export function remoteHost(engine: string, local: ReadonlySet<string>): string |
 /** What Docker mounts into every container from the container's own folder. Other mounts may show any container's. */
 const OWN_MOUNTS: readonly string[] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 
-/** Pure: a host name that is a short container id, and the 64 digit ids that mountinfo (proc(5)) shows this container's own files to come from. */
+/**
+ * A host name that is a short container id, and the 64 digit ids that mountinfo (proc(5)) shows this container's own
+ * files to come from. Whoever uses another container's network has that one's files and name (measured on 20.10): it is
+ * the one whose networks count. Pure.
+ */
 export function containerHints(host: string, mountinfo: string): readonly string[] {
   const ids = mountinfo.split("\n").flatMap((line) => {
     const [, , , root = "", mountPoint = ""] = line.split(" ");

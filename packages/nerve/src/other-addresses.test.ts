@@ -16,11 +16,11 @@ const LOCAL: AddressPolicy = { ...ALL, shared: false };
 const PLACE: Place = {
   networkMode: "a",
   networks: [
-    { name: "a", id: "a", ip: "172.18.0.2", ip6: undefined },
-    { name: "b", id: "b", ip: "172.19.0.2", ip6: undefined },
-    { name: "c", id: "c", ip: "172.20.0.2", ip6: undefined },
-    { name: "ingress", id: "i", ip: "10.255.0.2", ip6: undefined },
-    { name: "unused", id: "u", ip: undefined, ip6: undefined },
+    { name: "a", id: "a", ip: "172.18.0.2", ip6: undefined, prefix: undefined },
+    { name: "b", id: "b", ip: "172.19.0.2", ip6: undefined, prefix: undefined },
+    { name: "c", id: "c", ip: "172.20.0.2", ip6: undefined, prefix: undefined },
+    { name: "ingress", id: "i", ip: "10.255.0.2", ip6: undefined, prefix: undefined },
+    { name: "unused", id: "u", ip: undefined, ip6: undefined, prefix: undefined },
   ],
   published: [
     { ...PORT, hostIp: "0.0.0.0", hostPort: 32768 },

@@ -5,15 +5,25 @@ import { type Reach, reaches, reachReader, routedSubnets } from "./reach.ts";
 const TABLE = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
 docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
+eth0	0000000A	00000000	0001	0	0	0	0000FFFF	0	0	0
 eth1	0000200A	010200C0	0003	0	0	0	0000F0FF	0	0	0
 *	00001EAC	00000000	0201	0	0	0	0000FFFF	0	0	0
 `;
 
-test("routes, but not the default route, nor one that refuses", () => {
+test("routes, but not the default route, nor the network it leads through, nor one that refuses", () => {
   expect(routedSubnets(TABLE)).toEqual([
     { address: "172.17.0.0", prefix: 16 },
     { address: "10.32.0.0", prefix: 12 },
   ]);
+});
+
+test("an overlay is not in reach for lying within a network of the host's", () => {
+  const host: Reach = { kind: "host", subnets: [{ address: "10.0.0.7", prefix: 16 }], addresses: new Set() };
+  const on = (ip: string, prefix: number | undefined): boolean =>
+    reaches(host, { name: "n", id: "i", ip, ip6: undefined, prefix });
+  expect(on("10.0.1.5", 24)).toBe(false);
+  expect(on("10.0.1.5", 16)).toBe(true);
+  expect(on("10.1.1.5", 16)).toBe(false);
 });
 
 test("on a host: what it has a route to", () => {
@@ -22,7 +32,7 @@ test("on a host: what it has a route to", () => {
     subnets: [...routedSubnets(TABLE), { address: "fd00::", prefix: 64 }],
     addresses: new Set(),
   };
-  const on = (ip?: string, ip6?: string): boolean => reaches(host, { name: "n", id: "i", ip, ip6 });
+  const on = (ip?: string, ip6?: string): boolean => reaches(host, { name: "n", id: "i", ip, ip6, prefix: undefined });
   expect(on("172.17.3.4")).toBe(true);
   expect(on("172.18.3.4")).toBe(false);
   expect(on(undefined, "fd00::5")).toBe(true);
@@ -32,8 +42,8 @@ test("on a host: what it has a route to", () => {
 
 test("in a container: the networks it is on, whatever their addresses", () => {
   const reach: Reach = { kind: "container", networks: new Set(["n1"]) };
-  expect(reaches(reach, { name: "x", id: "n1", ip: "10.0.0.1", ip6: undefined })).toBe(true);
-  expect(reaches(reach, { name: "x", id: "n2", ip: "10.0.0.1", ip6: undefined })).toBe(false);
+  expect(reaches(reach, { name: "x", id: "n1", ip: "10.0.0.1", ip6: undefined, prefix: undefined })).toBe(true);
+  expect(reaches(reach, { name: "x", id: "n2", ip: "10.0.0.1", ip6: undefined, prefix: undefined })).toBe(false);
 });
 
 test("what may be our own container's id", () => {
@@ -71,7 +81,9 @@ test.each([
 });
 
 test("nothing of a remote engine is in reach, though the addresses are this machine's", () => {
-  expect(reaches({ kind: "remote", host: "h" }, { name: "n", id: "i", ip: "172.17.0.2", ip6: undefined })).toBe(false);
+  expect(
+    reaches({ kind: "remote", host: "h" }, { name: "n", id: "i", ip: "172.17.0.2", ip6: undefined, prefix: undefined }),
+  ).toBe(false);
 });
 
 test("what is reached is read again for a network nobody was seen on, and when it may be old", () => {
@@ -80,7 +92,8 @@ test("what is reached is read again for a network nobody was seen on, and when i
     reads += 1;
     return { kind: "host", subnets: [], addresses: new Set() };
   });
-  const on = (...ids: string[]) => ids.map((id) => ({ name: id, id, ip: undefined, ip6: undefined }));
+  const on = (...ids: string[]) =>
+    ids.map((id) => ({ name: id, id, ip: undefined, ip6: undefined, prefix: undefined }));
   for (let time = 0; time < 3; time++) reader.at(on("a"));
   expect(reads).toBe(1);
   reader.at(on("a", "b"));

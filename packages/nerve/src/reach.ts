@@ -23,7 +23,10 @@ export interface Subnet {
   readonly prefix: number;
 }
 
-/** Whether nerve can reach that network. Pure. */
+/**
+ * Whether nerve can reach that network. A bridge is a network of the host's own, whole; an overlay that lies within one
+ * of those, such as 10.0.1.0/24 in a LAN that is 10.0.0.0/16, is not reached through it. Pure.
+ */
 export function reaches(reach: Reach, network: NetworkAttachment): boolean {
   if (reach.kind === "container") return reach.networks.has(network.id);
   if (reach.kind === "remote") return false;
@@ -32,7 +35,9 @@ export function reaches(reach: Reach, network: NetworkAttachment): boolean {
   const type = isIP(address) === 6 ? "ipv6" : "ipv4";
   const local = new BlockList();
   for (const subnet of reach.subnets) {
-    if ((isIP(subnet.address) === 6) === (type === "ipv6")) local.addSubnet(subnet.address, subnet.prefix, type);
+    const isWhole = network.prefix === undefined || network.prefix === subnet.prefix;
+    if (isWhole && (isIP(subnet.address) === 6) === (type === "ipv6"))
+      local.addSubnet(subnet.address, subnet.prefix, type);
   }
   return local.check(address, type);
 }
@@ -77,22 +82,49 @@ export function matchNetwork(place: Place, wanted: string): NetworkAttachment | 
   );
 }
 
+// Flags of linux/route.h.
+const ROUTE_GATEWAY = 0x0002;
 const ROUTE_REJECT = 0x0200;
+
+interface Route {
+  readonly iface: string;
+  readonly subnet: Subnet;
+  readonly isOnLink: boolean;
+}
 
 /**
  * The networks that /proc/net/route knows a way to, also while their link is down (a bridge without containers). The
- * default route says nothing: an engine whose networks are elsewhere would seem reachable through it. Pure.
+ * default route says nothing: an engine whose networks are elsewhere would seem reachable through it. Nor does the
+ * network it leads through: what containers have on that (macvlan, ipvlan) their own host cannot reach. Pure.
  */
 export function routedSubnets(routeTable: string): Subnet[] {
-  const subnets: Subnet[] = [];
+  const away = uplinks(routeTable);
+  return routes(routeTable)
+    .filter(({ iface, subnet, isOnLink }) => subnet.prefix > 0 && !(isOnLink && away.has(iface)))
+    .map(({ subnet }) => subnet);
+}
+
+/** The interfaces that default routes lead through. Pure. */
+export function uplinks(routeTable: string): ReadonlySet<string> {
+  return new Set(
+    routes(routeTable)
+      .filter(({ subnet, isOnLink }) => subnet.prefix === 0 && !isOnLink)
+      .map(({ iface }) => iface),
+  );
+}
+
+function routes(routeTable: string): Route[] {
+  const found: Route[] = [];
   for (const line of routeTable.split("\n").slice(1)) {
-    const [, destination, , flags, , , , mask] = line.trim().split(/\s+/);
-    if (destination === undefined || flags === undefined || mask === undefined) continue;
+    const [iface, destination, , flagsText, , , , mask] = line.trim().split(/\s+/);
+    if (iface === undefined || destination === undefined || flagsText === undefined || mask === undefined) continue;
+    const flags = Number.parseInt(flagsText, 16);
+    if ((flags & ROUTE_REJECT) !== 0) continue;
     const prefix = Number.parseInt(mask, 16).toString(2).replaceAll("0", "").length;
-    if (prefix > 0 && (Number.parseInt(flags, 16) & ROUTE_REJECT) === 0)
-      subnets.push({ address: littleEndian(destination), prefix });
+    const isOnLink = (flags & ROUTE_GATEWAY) === 0;
+    found.push({ iface, subnet: { address: littleEndian(destination), prefix }, isOnLink });
   }
-  return subnets;
+  return found;
 }
 
 function littleEndian(hex: string): string {
