@@ -2,7 +2,7 @@ import { type Cancel, type Clock, describeError } from "@smartstack/core";
 import { type ContainerTable, containerTable, isInspected, type Tracked } from "./container-table.ts";
 import { containerFacts } from "./containers.ts";
 import type { ContainerSummary, DockerApi } from "./docker-api.ts";
-import { drift, summaryFacts } from "./drift.ts";
+import { drift, seemsRestarted, summaryFacts } from "./drift.ts";
 import { type InspectQueue, inspectQueue } from "./inspect-queue.ts";
 import type { ContainerEvent } from "./lifecycle.ts";
 
@@ -83,9 +83,10 @@ export function containerPicture(deps: PictureDeps): ContainerPicture {
           table.facts(summaryFacts(summary), beganMs);
           continue;
         }
-        const what = facts && drift(facts, summary, beganMs - (known?.factsMs ?? beganMs));
+        const what = facts && drift(facts, summary);
         if (what !== undefined && !whole) report(id, what);
-        if (facts === undefined || whole || what !== undefined || known?.problem !== undefined) {
+        const isTrusted = known?.facts !== undefined && what === undefined && known?.problem === undefined;
+        if (whole || !isTrusted || seemsRestarted(known.facts, summary, beganMs - known.factsMs)) {
           table.add(id);
           queue.request(id);
         }

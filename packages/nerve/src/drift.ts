@@ -1,14 +1,11 @@
 import { attachments, type ContainerFacts, type NetworkAttachment, parsePortKey, portText } from "./containers.ts";
 import type { ContainerSummary, ListedPort } from "./docker-api.ts";
 
-/** "Up" rounds down, and an engine's clock may be set a little while the container runs. */
+/** An engine's clock may be set a little while the container runs. */
 const UP_SLACK_MS = 1_000;
 
-/**
- * What the engine's list says differently from what is known of a container, by an inspect `knownMs` ago; undefined when
- * they agree. Pure.
- */
-export function drift(facts: ContainerFacts, summary: ContainerSummary, knownMs: number): string | undefined {
+/** What the engine's list says differently from what is known of a container; undefined when they agree. Pure. */
+export function drift(facts: ContainerFacts, summary: ContainerSummary): string | undefined {
   const status = summary.State ?? "";
   if (status !== "" && status !== facts.status) return `is ${status}, was taken for ${facts.status}`;
   const name = summary.Names?.map((candidate) => candidate.replace(/^\//, "")) ?? [];
@@ -20,20 +17,24 @@ export function drift(facts: ContainerFacts, summary: ContainerSummary, knownMs:
   const listed = networksText(attachments(summary.NetworkSettings?.Networks ?? {}));
   const known = networksText(facts.networks);
   if (listed !== known) return `is on ${listed || "no network"}, was taken to be on ${known || "none"}`;
-  return facts.running ? ofItsRun(facts, summary, knownMs) : undefined;
+  return facts.running && summary.Ports != null ? portDrift(facts, summary.Ports) : undefined;
 }
 
-/** What another run of the same container has of its own, though its state and its addresses may be as before. */
-function ofItsRun(facts: ContainerFacts, summary: ContainerSummary, knownMs: number): string | undefined {
-  const listed = summary.Ports == null ? undefined : listedText(summary.Ports);
+/**
+ * Whether the list shows a container up for less time than it must be that ran when it was inspected, `knownMs` ago.
+ * Worth a look, no more: an engine's clock that was set back shows the same. Pure.
+ */
+export function seemsRestarted(facts: ContainerFacts, summary: ContainerSummary, knownMs: number): boolean {
+  return facts.running && longestUpMs(summary.Status ?? "") + UP_SLACK_MS < knownMs;
+}
+
+/** Another run may be published elsewhere, though its state and its addresses are as before. */
+function portDrift({ published }: ContainerFacts, ports: readonly ListedPort[]): string | undefined {
+  const listed = listedText(ports);
   const known = bindingsText(
-    facts.published.map((binding) => `${hostText(binding.hostIp, binding.hostPort)}->${portText(binding)}`),
+    published.map((binding) => `${hostText(binding.hostIp, binding.hostPort)}->${portText(binding)}`),
   );
-  if (listed !== undefined && listed !== known)
-    return `publishes ${listed || "nothing"}, was taken to publish ${known || "nothing"}`;
-  // It ran when it was inspected, so it must have been up ever since: this asks no clock but ours for the time.
-  const upMs = longestUpMs(summary.Status ?? "");
-  return upMs + UP_SLACK_MS < knownMs ? "has been restarted" : undefined;
+  return listed === known ? undefined : `publishes ${listed || "nothing"}, was taken to publish ${known || "nothing"}`;
 }
 
 function listedText(ports: readonly ListedPort[]): string {
