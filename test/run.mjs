@@ -17,6 +17,7 @@ const SOAK_RUNS = [
     filters: ["proxy.fuzz", "proxy.churn", "proxy.streaming"],
     env: { FUZZ_MS: "600000", CHURN_CONNECTIONS: "10000", STREAM_MIB: "1024" },
   },
+  { project: "contract", filters: ["registry-ensemble", "registry-scenarios"], env: { FAULTS: "full" } },
   { project: "soak" },
 ];
 const RUN_MS_MAX = 30 * 60_000;
