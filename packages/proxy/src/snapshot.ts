@@ -72,6 +72,20 @@ export interface BackendSpec {
   readonly suspect: boolean;
 }
 
+/** How a backend learns where a request comes from. */
+export interface OriginSpec {
+  /** X-Forwarded-For (the client's address behind those it names), -Proto and -Host (both as the client says, else ours). */
+  readonly xForwarded: { readonly for: boolean; readonly proto: boolean; readonly host: boolean };
+  /** A line of Forwarded for this hop (RFC 7239). */
+  readonly forwarded: boolean;
+  /** The name in a line of Via for this hop (RFC 9110 §7.6.3). */
+  readonly via: string | undefined;
+  /** The header that carries a request's id: the client's, else a new one. */
+  readonly requestId: string | undefined;
+  /** Addresses and networks (CIDR) whose own word on all of this is believed; what others say of it is left out. */
+  readonly trusted: "all" | readonly string[];
+}
+
 export interface ServiceSpec {
   readonly name: string;
   readonly mode: "tcp" | "http";
@@ -87,6 +101,8 @@ export interface ServiceSpec {
   readonly acceptProxy?: boolean;
   /** Connections to backends begin with this header. In http mode each then carries one client's request. */
   readonly sendProxy?: ProxyVersion;
+  /** What backends are told of a request's origin; default: X-Forwarded-For and -Proto, and every client is believed. */
+  readonly origin?: OriginSpec;
   /** The registry cannot be read now: what is known may be old, so `on_doubt` checks run. */
   readonly stale: boolean;
   readonly backends: readonly BackendSpec[];

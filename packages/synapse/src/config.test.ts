@@ -124,6 +124,22 @@ describe("synapseConfig", () => {
     expect(() => service("default_servers: [{host: 10.0.0.1}]")).toThrow(/expected a port/);
   });
 
+  it("takes what backends are told of a request's origin", () => {
+    const asked =
+      "{x_forwarded: [host], forwarded: yes, via: edge, request_id: X-Id, trusted_proxies: [10.0.0.0/8, '::1']}";
+    expect(service(`{proxy: {origin: ${asked}}}`).proxy.origin).toEqual({
+      xForwarded: { for: false, proto: false, host: true },
+      forwarded: true,
+      via: "edge",
+      requestId: "X-Id",
+      trusted: ["10.0.0.0/8", "::1"],
+    });
+    for (const wrong of ["10.0.0.0/33", "10.0.0.0/8/8", "here", "::1/129"])
+      expect(() => service(`{proxy: {origin: {trusted_proxies: ["${wrong}"]}}}`)).toThrow(
+        /expected an address or a net/,
+      );
+  });
+
   it("takes any registry as a method, with the registry's own keys", () => {
     expect(service("{}").discovery).toEqual({ method: "registry" });
     expect(service("discovery: {method: memory}").discovery).toEqual({ method: "own", registry: { type: "memory" } });

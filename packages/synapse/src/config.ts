@@ -1,5 +1,6 @@
+import { isIP } from "node:net";
 import { duration, port, serviceNameProblem } from "@smartstack/core";
-import { type CheckSpec, DEFAULT_CHECK, DEFAULT_TIMEOUTS, type TimeoutSpec } from "@smartstack/proxy";
+import { type CheckSpec, DEFAULT_CHECK, DEFAULT_TIMEOUTS, type OriginSpec, type TimeoutSpec } from "@smartstack/proxy";
 import { z } from "zod";
 import { discovery } from "./discovery-config.ts";
 import { listen } from "./listen.ts";
@@ -90,6 +91,40 @@ const host = z
   .regex(/^[A-Za-z0-9._:[\]-]{1,255}$/, 'expected "keep", "backend" or a host name')
   .transform((value) => (value === "keep" || value === "backend" ? (value as "keep" | "backend") : { name: value }));
 
+const network = z.string().refine(isNetwork, 'expected an address or a network such as "10.0.0.0/8"');
+
+const headerName = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'expected a header name such as "X-Request-Id"');
+
+/** What backends are told of a request's origin, and by whom it is believed. */
+const origin = z
+  .strictObject({
+    x_forwarded: z.array(z.enum(["for", "proto", "host"])).default(["for", "proto"]),
+    forwarded: z.boolean().default(false),
+    via: headerName.optional(),
+    request_id: headerName.optional(),
+    trusted_proxies: z.union([z.literal("all"), z.array(network).max(256)]).default("all"),
+  })
+  .transform(
+    (value): OriginSpec => ({
+      xForwarded: {
+        for: value.x_forwarded.includes("for"),
+        proto: value.x_forwarded.includes("proto"),
+        host: value.x_forwarded.includes("host"),
+      },
+      forwarded: value.forwarded,
+      via: value.via,
+      requestId: value.request_id,
+      trusted: value.trusted_proxies,
+    }),
+  );
+
+function isNetwork(text: string): boolean {
+  const [address = "", bits, more] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || more !== undefined) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32));
+}
+
 const proxySettings = z.strictObject({
   /** Absent: the port that the service's instances publish, on loopback. */
   listen: listen.optional(),
@@ -99,6 +134,7 @@ const proxySettings = z.strictObject({
   check: check.prefault({}),
   timeouts: timeouts.prefault({}),
   host: host.prefault("keep"),
+  origin: origin.optional(),
   /** Answers in a backend's place say why: in their text and in X-Smartstack-Reason. */
   tell_reasons: z.boolean().default(true),
   /** Clients speak the PROXY protocol, version 1 or 2, and those that do not are closed. */

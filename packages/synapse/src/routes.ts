@@ -114,6 +114,7 @@ function planService(service: WantedService, ports: PortRange, before: ServiceSp
       timeouts: proxy.timeouts,
       host: proxy.host,
       tellReasons: proxy.tell_reasons,
+      ...(proxy.origin === undefined ? {} : { origin: proxy.origin }),
       acceptProxy: proxy.accept_proxy,
       ...(proxy.send_proxy === undefined ? {} : { sendProxy: proxy.send_proxy }),
       stale: isStale(view, nowMs),

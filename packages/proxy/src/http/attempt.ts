@@ -10,6 +10,7 @@ import { type Conversation, EXCHANGING } from "./conversation.ts";
 import { dropExchange, fail, forgetHeld } from "./finish.ts";
 import { forwardRequest } from "./forward.ts";
 import { createHead, type Head } from "./head.ts";
+import { DEFAULT_ORIGIN, isTrusted, newRequestId, type Origin } from "./origin.ts";
 import { parseRequest } from "./parse-request.ts";
 
 /** While other backends are left, connects may go on failing this long: one of them may still spare the client an error. */
@@ -35,12 +36,23 @@ export function startExchange(conversation: Conversation, bytes: Buffer, head: H
   conversation.tried.length = 0;
   conversation.startedMs = 0;
   conversation.heldBytes = 0;
+  conversation.origin = originOf(conversation);
   keepHead(conversation, bytes, head);
   attempt(conversation, bytes, head);
 }
 
+// The same for all requests of most connections.
+function originOf(conversation: Conversation): Origin {
+  const { service, surroundings, ends, wire, origin: before } = conversation;
+  const spec = service.spec.origin ?? DEFAULT_ORIGIN;
+  if (before.spec === spec && spec.requestId === undefined) return before;
+  const trusted = isTrusted(spec, ends?.source.address ?? wire.peer());
+  const requestId = spec.requestId === undefined ? undefined : newRequestId(surroundings.random);
+  return { ...before, spec, trusted, requestId };
+}
+
 function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
-  const { service, surroundings, tried, clientAddress } = conversation;
+  const { service, surroundings, tried, origin } = conversation;
   const { pool, spec } = service;
   let backend = pool.pick(tried);
   if (backend === undefined && conversation.attempts > 0 && conversation.attempts < ATTEMPTS_MAX) {
@@ -68,7 +80,7 @@ function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   conversation.upstream = upstream;
   wheel.arm(conversation.timeout, serverMs);
   const { wire } = upstream;
-  const edits = { host: hostFor(spec.host, backend), fallbackHost: hostHeader(backend), clientAddress };
+  const edits = { host: hostFor(spec.host, backend), fallbackHost: hostHeader(backend), origin };
   backend.counters.bytesIn += forwardRequest(bytes, head, edits, wire);
   for (const held of conversation.held) stage(wire, held, 0, held.length);
 }

@@ -5,6 +5,7 @@ import type { Timeout } from "../timer-wheel.ts";
 import type { Upstream, UpstreamOwner } from "../upstream.ts";
 import type { Wire } from "../wire.ts";
 import { type Body, createBody } from "./body.ts";
+import { DEFAULT_ORIGIN, type Origin } from "./origin.ts";
 
 /** Waiting for a request. */
 export const IDLE = 0;
@@ -28,8 +29,8 @@ export interface Conversation {
   readonly surroundings: Surroundings;
   /** Who a PROXY protocol header said the client is; undefined: its connection knows. */
   readonly ends: Ends | undefined;
-  /** For X-Forwarded-For, in ASCII. */
-  readonly clientAddress: Uint8Array | undefined;
+  /** What backends are told of the running request's origin. */
+  origin: Origin;
   /** One timeout, whose meaning is the phase's. */
   readonly timeout: Timeout;
   /** Takes up the next request in `input`; set by connection.ts. */
@@ -89,7 +90,12 @@ export function createConversation(
     wire,
     service,
     surroundings,
-    clientAddress: addressBytes(ends?.source.address ?? wire.peer()),
+    origin: {
+      spec: DEFAULT_ORIGIN,
+      trusted: true,
+      clientAddress: addressBytes(ends?.source.address ?? wire.peer()),
+      requestId: undefined,
+    },
     timeout,
     next: () => undefined,
     owner,

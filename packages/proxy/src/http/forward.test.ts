@@ -1,12 +1,20 @@
 import { describe, expect, it } from "vitest";
+import type { OriginSpec } from "../snapshot.ts";
 import { flushStage, type Receiver } from "../stage.ts";
 import { forwardRequest, forwardResponse, type RequestEdits, type ResponseEdits } from "./forward.ts";
 import { createHead } from "./head.ts";
+import { DEFAULT_ORIGIN, isTrusted, type Origin } from "./origin.ts";
 import { COMPLETE } from "./parse-fields.ts";
 import { parseRequest } from "./parse-request.ts";
 import { parseResponse } from "./parse-response.ts";
 
-const EDITS: RequestEdits = { host: undefined, fallbackHost: "10.0.0.1:80", clientAddress: Buffer.from("10.1.2.3") };
+const ORIGIN: Origin = {
+  spec: DEFAULT_ORIGIN,
+  trusted: true,
+  clientAddress: Buffer.from("10.1.2.3"),
+  requestId: undefined,
+};
+const EDITS: RequestEdits = { host: undefined, fallbackHost: "10.0.0.1:80", origin: ORIGIN };
 /** What a receiver got. */
 function received(write: (to: Receiver) => void): string {
   let text = "";
@@ -91,7 +99,9 @@ describe("a request", () => {
   });
 
   it("says nothing of a client without an address", () => {
-    expect(request(["GET / HTTP/1.1", "Host: a"], { clientAddress: undefined })).not.toContain("Forwarded-For");
+    expect(request(["GET / HTTP/1.1", "Host: a"], { origin: { ...ORIGIN, clientAddress: undefined } })).not.toContain(
+      "Forwarded-For",
+    );
   });
 
   it.each([
@@ -125,6 +135,76 @@ describe("a request", () => {
       "TE: trailers\r\nExpect: 100-continue\r\n",
     );
     expect(request(["GET / HTTP/1.0", "Host: a", "Expect: 100-continue"])).not.toContain("Expect");
+  });
+});
+
+describe("a request's origin", () => {
+  const all: OriginSpec = {
+    xForwarded: { for: true, proto: true, host: true },
+    forwarded: true,
+    via: "edge",
+    requestId: "X-Request-Id",
+    trusted: ["10.0.0.0/8"],
+  };
+  const told = (lines: readonly string[], change: Partial<Origin> = {}): string[] =>
+    request(["GET / HTTP/1.1", "Host: a.test:80", ...lines], {
+      origin: { ...ORIGIN, spec: all, requestId: "42", ...change },
+    })
+      .split("\r\n")
+      .slice(2, -2);
+  const claims = [
+    ...["X-Forwarded-For: 1.1.1.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: b", "X-Forwarded-Port: 1"],
+    ...["Forwarded: for=1.1.1.1", "Via: 1.1 other", "x-request-id: 7"],
+  ];
+
+  it("is told in every way that is asked for", () => {
+    expect(told([])).toEqual([
+      "X-Forwarded-For: 10.1.2.3",
+      "X-Forwarded-Proto: http",
+      "X-Forwarded-Host: a.test:80",
+      'Forwarded: for=10.1.2.3;host="a.test:80";proto=http',
+      "Via: 1.1 edge",
+      "X-Request-Id: 42",
+    ]);
+  });
+
+  it("is what a trusted client says, with this hop behind it", () => {
+    expect(told(claims)).toEqual([
+      ...["X-Forwarded-Proto: https", "X-Forwarded-Host: b", "X-Forwarded-Port: 1"],
+      ...["Forwarded: for=1.1.1.1", "Via: 1.1 other", "x-request-id: 7"],
+      "X-Forwarded-For: 1.1.1.1, 10.1.2.3",
+      'Forwarded: for=10.1.2.3;host="a.test:80";proto=http',
+      "Via: 1.1 edge",
+    ]);
+  });
+
+  it("is not what another client says", () => {
+    expect(told(claims, { trusted: false })).toEqual(["Via: 1.1 other", ...told([])]);
+  });
+
+  it("is told by nothing where nothing is asked for, and the client's words pass", () => {
+    const spec = { ...DEFAULT_ORIGIN, xForwarded: { for: false, proto: false, host: false } };
+    expect(told([], { spec })).toEqual([]);
+    expect(told(claims, { spec })).toEqual(claims);
+  });
+
+  it("quotes an IPv6 address, and calls a client without an address unknown", () => {
+    expect(told([], { clientAddress: Buffer.from("2001:db8::1") })).toContain(
+      'Forwarded: for="[2001:db8::1]";host="a.test:80";proto=http',
+    );
+    expect(told([], { clientAddress: undefined })).toContain('Forwarded: for=unknown;host="a.test:80";proto=http');
+  });
+
+  it.each([
+    ["all", "203.0.113.1", true],
+    [["10.0.0.0/8", "::1"], "10.9.9.9", true],
+    [["10.0.0.0/8", "::1"], "11.0.0.1", false],
+    [["10.0.0.0/8", "::1"], "::1", true],
+    [["2001:db8::/32"], "2001:db8:1::1", true],
+    [[], "127.0.0.1", false],
+    [[], undefined, true],
+  ] as const)("trusting %j, %s is believed: %s", (trusted, address, believed) => {
+    expect(isTrusted({ ...DEFAULT_ORIGIN, trusted }, address)).toBe(believed);
   });
 });
 

@@ -1,14 +1,13 @@
 import { beginPut, finishPut, put, putText, type Receiver } from "../stage.ts";
 import * as h from "./head.ts";
 import { isNamedByConnection } from "./meaning.ts";
+import { type Origin, originBytes, putOrigin, replacesLine } from "./origin.ts";
 import { AUTHORITY_OFFSET, pathStart } from "./parse-request.ts";
 import { equalsWord, SLASH } from "./tables.ts";
 
 const CRLF = "\r\n";
 const CRLF_BYTES = Buffer.from(CRLF);
 const VERSION = "HTTP/1.1";
-const FORWARDED_FOR = Buffer.from("X-Forwarded-For: ");
-const PROTO_AND_END = Buffer.from(`X-Forwarded-Proto: http${CRLF}${CRLF}`);
 /** Room for the lines we add beside names and addresses, whose lengths are counted. */
 const FIXED_LINES_BYTES = 256;
 
@@ -18,8 +17,7 @@ export interface RequestEdits {
   readonly host: string | undefined;
   /** Stands in for a Host that an HTTP/1.0 client did not send: the backend's address. */
   readonly fallbackHost: string;
-  /** For X-Forwarded-For; absent for clients without an address (unix sockets). */
-  readonly clientAddress: Uint8Array | undefined;
+  readonly origin: Origin;
 }
 
 /** What a response head gets on its way to the client. */
@@ -38,7 +36,7 @@ export interface ResponseEdits {
 export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits, to: Receiver): number {
   const path = pathStart(bytes, head);
   const host = edits.host ?? (head.hosts === 0 ? missingHost(bytes, head, path, edits) : undefined);
-  beginPut(to, head.end - head.start + FIXED_LINES_BYTES + (host?.length ?? 0) + (edits.clientAddress?.length ?? 0));
+  beginPut(to, head.end - head.start + FIXED_LINES_BYTES + (host?.length ?? 0) + originBytes(edits.origin));
   let run = head.start;
   if (head.minor !== 1 || path !== head.targetStart) {
     put(bytes, head.start, head.targetStart);
@@ -48,22 +46,21 @@ export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits,
     putText(` ${VERSION}${CRLF}`);
     run = head.linesStart;
   }
-  let forwardedFor = false;
-  let forwardedProto = false;
   for (let line = 0; line < head.count; line++) {
     const kind = head.kinds[line] as number;
-    if (kind === h.X_FORWARDED_FOR) forwardedFor = true;
-    else if (kind === h.X_FORWARDED_PROTO) forwardedProto = true;
-    if (!dropsFromRequest(bytes, head, line, kind, host !== undefined)) continue;
+    if (
+      !dropsFromRequest(bytes, head, line, kind, host !== undefined) &&
+      !replacesLine(bytes, head, line, kind, edits.origin)
+    )
+      continue;
     put(bytes, run, h.nameStart(head, line));
     run = h.lineEnd(head, line);
   }
   put(bytes, run, head.end - 2);
   if (host !== undefined) putText(`Host: ${host}${CRLF}`);
   if (head.upgrade) putText(`Connection: Upgrade${CRLF}`);
-  if (edits.clientAddress !== undefined || forwardedFor) addForwardedFor(bytes, head, edits.clientAddress);
-  if (forwardedProto) putAll(CRLF_BYTES);
-  else putAll(PROTO_AND_END);
+  putOrigin(bytes, head, edits.origin);
+  putAll(CRLF_BYTES);
   return finishPut();
 }
 
@@ -81,7 +78,6 @@ function dropsFromRequest(bytes: Buffer, head: h.Head, line: number, kind: numbe
     case h.KEEP_ALIVE:
     case h.PROXY_CONNECTION:
     case h.HTTP2_SETTINGS:
-    case h.X_FORWARDED_FOR:
       return true;
     case h.UPGRADE:
       return !head.upgrade;
@@ -94,23 +90,6 @@ function dropsFromRequest(bytes: Buffer, head: h.Head, line: number, kind: numbe
     default:
       return false;
   }
-}
-
-// Every X-Forwarded-For the client sent, then its own address: one line, in the order of the hops.
-function addForwardedFor(bytes: Buffer, head: h.Head, clientAddress: Uint8Array | undefined): void {
-  putAll(FORWARDED_FOR);
-  let first = true;
-  for (let line = 0; line < head.count; line++) {
-    if (head.kinds[line] !== h.X_FORWARDED_FOR || h.valueStart(head, line) === h.valueEnd(head, line)) continue;
-    if (!first) putText(", ");
-    put(bytes, h.valueStart(head, line), h.valueEnd(head, line));
-    first = false;
-  }
-  if (clientAddress !== undefined) {
-    if (!first) putText(", ");
-    putAll(clientAddress);
-  }
-  putAll(CRLF_BYTES);
 }
 
 /** Writes the head to send to a client: hop-by-hop headers out, ours in, in the proxy's own HTTP version. */

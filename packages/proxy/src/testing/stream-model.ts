@@ -1,6 +1,7 @@
 import { type Body, BROKEN, beginBody, createBody, feedBody } from "../http/body.ts";
 import { forwardRequest, forwardResponse } from "../http/forward.ts";
 import { createHead, type Head, UNTIL_CLOSE } from "../http/head.ts";
+import { DEFAULT_ORIGIN } from "../http/origin.ts";
 import { COMPLETE, NEED_MORE } from "../http/parse-fields.ts";
 import { parseRequest, requestStart } from "../http/parse-request.ts";
 import { parseResponse } from "../http/parse-response.ts";
@@ -38,7 +39,11 @@ interface Direction {
   skips(head: Head): boolean;
 }
 
-const REQUEST_EDITS = { host: undefined, fallbackHost: "backend.test", clientAddress: undefined };
+const REQUEST_EDITS = {
+  host: undefined,
+  fallbackHost: "backend.test",
+  origin: { spec: DEFAULT_ORIGIN, trusted: true, clientAddress: undefined, requestId: undefined },
+};
 const RESPONSE_EDITS = { connection: undefined, dechunk: false };
 
 const requests: Direction = {
