@@ -411,6 +411,13 @@ describe("registrator: which services", () => {
     ]);
   });
 
+  test("a service of UDP is tagged so, beside its own tags", () => {
+    const ports = ["53/tcp!", "53/udp!"];
+    const meta = (env: Record<string, string>) => read({ env, ports }, "registrator").services.map((one) => one.meta);
+    expect(meta({ SERVICE_NAME: "dns", SERVICE_TAGS: "a,b" })).toEqual([{ tags: "a,b" }, { tags: "a,b,udp" }]);
+    expect(meta({ SERVICE_NAME: "dns" })).toEqual([{}, { tags: "udp" }]);
+  });
+
   test("no name, no service: as with registrator's -explicit", () => {
     expect(of({ SERVICE_TAGS: "www" })).toEqual([]);
   });

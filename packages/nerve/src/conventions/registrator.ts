@@ -82,12 +82,19 @@ function isIgnored(words: Words, warnings: Set<string>): boolean {
   return false;
 }
 
-/** One of several ports has its number behind the general name, as with registrator. */
+/** One of several ports has its number behind the general name, and one of UDP a tag that says so, as with registrator. */
 function nameOf(words: Words, port: PortKey, several: boolean, keys: Map<string, Said>): void {
   const said = words.get("name");
   if (said === undefined) return;
   const suffix = several && !said.own ? `-${port.port}` : "";
   keys.set(`${portText(port)}.service`, { value: `${said.value}${suffix}`, shown: said.shown });
+  if (port.protocol !== "udp") return;
+  // registrator's readers tell the two protocols apart by this tag.
+  const tags = words.get("tags");
+  keys.set(`${portText(port)}.meta.tags`, {
+    ...(tags ?? said),
+    value: joinTags([...splitTags(tags?.value ?? ""), "udp"]),
+  });
 }
 
 /**
