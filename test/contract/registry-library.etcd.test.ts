@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { readAccess } from "../../packages/registry/src/etcd/access.ts";
 import { type EtcdClient, etcdClient } from "../../packages/registry/src/etcd/client.ts";
 import { list } from "../../packages/registry/src/etcd/keys.ts";
+import type { Servers } from "../../packages/registry/src/etcd/servers.ts";
 import { etcdSource } from "../../packages/registry/src/etcd/source.ts";
 import { etcdctl, etcdEntries, etcdRevision, etcdWrite, startEtcd, type TestServer } from "../support/etcd.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
@@ -36,6 +37,10 @@ async function open(prefix: string, ttl = 3_000, endpoint = server.endpoint): Pr
 
 async function client(endpoint = server.endpoint): Promise<EtcdClient> {
   return etcdClient(endpoint, await readAccess({}), systemClock);
+}
+
+function serversOf(connect: () => Promise<EtcdClient>): Servers {
+  return { connect, blame: () => undefined };
 }
 
 const leases = async (): Promise<string[]> =>
@@ -133,7 +138,7 @@ describe("a watch", () => {
       prefix: "/compacted",
       clock: systemClock,
       onRevision: () => undefined,
-      async connect() {
+      servers: serversOf(async () => {
         const real = await client();
         if (attempts++ > 0) return real;
         const watch = async (): ReturnType<EtcdClient["watch"]> => {
@@ -142,7 +147,7 @@ describe("a watch", () => {
           return real.watch();
         };
         return { ...real, watch };
-      },
+      }),
     });
     const seen: (string | undefined)[] = [];
     const sink = {
@@ -155,6 +160,37 @@ describe("a watch", () => {
     await until(() => seen.includes("3"), { what: "the truth after the compaction" });
     stop.abort();
     await again;
+  });
+
+  it("is not taken for another history's when it is ahead of an older answer", async () => {
+    let probes = 0;
+    let seen = 0;
+    const stop = new AbortController();
+    const source = etcdSource({
+      prefix: "/ahead",
+      clock: systemClock,
+      onRevision: () => undefined,
+      servers: serversOf(async () => {
+        const real = await client();
+        const range: EtcdClient["range"] = async (request, msMax) => {
+          const answer = await real.range(request, msMax);
+          if (request.limit !== 1) return answer;
+          // The answer is on its way while the watch already brings what came after it.
+          const before = seen;
+          await etcdWrite(server.endpoint, "/ahead/web/a", String(probes));
+          await until(() => seen > before, { what: "the watch is ahead" });
+          probes++;
+          return answer;
+        };
+        return { ...real, range };
+      }),
+    });
+    const running = source({ reset: () => undefined, apply: () => void seen++ }, stop.signal);
+    await Promise.race([until(() => probes > 0, { what: "a probe" }), running]);
+    await etcdWrite(server.endpoint, "/ahead/web/a", "still watched");
+    await Promise.race([until(() => seen > 1, { what: "still watched" }), running]);
+    stop.abort();
+    await running;
   });
 
   it("takes one answer of more than 4 MiB: a lease with 20,000 long keys ends", async () => {
@@ -176,7 +212,7 @@ describe("a watch", () => {
       prefix: "/long",
       clock: systemClock,
       onRevision: () => undefined,
-      connect: () => client(),
+      servers: serversOf(() => client()),
     });
     let listed = 0;
     const running = source(

@@ -21,11 +21,20 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
-/**
- * Starts a proxy to `target` (host:port). A proxy cannot refuse a connection, as a server that is not there does: it takes
- * it and breaks it. For clients to whom that is not the same, `listens` may wait, for a while, until the target is there.
- */
-export async function startFaultProxy(target: string, listens?: () => Promise<unknown>): Promise<FaultProxy> {
+export interface FaultProxyOptions {
+  /** host:port to listen at; a free port of 127.0.0.1 unless given. */
+  readonly at?: string;
+  /**
+   * A proxy cannot refuse a connection, as a server that is not there does: it takes it and breaks it. For clients to whom
+   * that is not the same, this may wait, for a while, until the target is there.
+   */
+  readonly listens?: () => Promise<unknown>;
+}
+
+/** Starts a proxy to `target` (host:port). */
+export async function startFaultProxy(target: string, options: FaultProxyOptions = {}): Promise<FaultProxy> {
+  const { at = "127.0.0.1:0", listens } = options;
+  const ownHost = at.slice(0, at.lastIndexOf(":"));
   const colon = target.lastIndexOf(":");
   const [host, port] = [target.slice(0, colon), Number(target.slice(colon + 1))];
   const pairs = new Set<readonly [Socket, Socket]>();
@@ -61,11 +70,11 @@ export async function startFaultProxy(target: string, listens?: () => Promise<un
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(Number(at.slice(at.lastIndexOf(":") + 1)), ownHost, resolve);
   });
 
   return {
-    endpoint: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `${ownHost}:${(server.address() as AddressInfo).port}`,
     taken: () => taken,
     open: () => pairs.size,
     cut() {

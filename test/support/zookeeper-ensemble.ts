@@ -3,31 +3,11 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "@smartstack/core/testing";
+import type { Ensemble, Member } from "./ensemble.ts";
 import { accepts, startServer, type TestServer } from "./etcd.ts";
 import { type FaultProxy, startFaultProxy } from "./fault-proxy.ts";
 import { freePorts } from "./ports.ts";
 import { serves, TICK_MS, zooKeeperProgram } from "./zookeeper.ts";
-
-/** Servers that elect a leader, on loopback; every link between two of them, and to clients, can be cut. */
-export interface Ensemble {
-  readonly members: readonly Member[];
-  /** For clients, each through a proxy that `cutOff` holds up. */
-  readonly endpoints: readonly string[];
-  /** @throws Error when there is none. */
-  leader(): Promise<Member>;
-  stop(): Promise<void>;
-}
-
-export interface Member {
-  readonly name: string;
-  /** The server itself, past all proxies. */
-  readonly server: TestServer;
-  /** Nothing reaches it nor leaves it, neither to the others nor to clients; its connections stay. */
-  cutOff(): void;
-  /** Its links to the other members only. */
-  cutOffFromMembers(): void;
-  heal(): void;
-}
 
 interface Ports {
   readonly client: number;
@@ -61,7 +41,9 @@ export async function startEnsemble(size = 3): Promise<Ensemble> {
           continue;
         }
         // A follower comes before its leader listens, and takes a broken connection for a leader that failed.
-        const toPeer = await startFaultProxy(`127.0.0.1:${peer}`, () => listening(`127.0.0.1:${peer}`));
+        const toPeer = await startFaultProxy(`127.0.0.1:${peer}`, {
+          listens: () => listening(`127.0.0.1:${peer}`),
+        });
         const toElection = await startFaultProxy(`127.0.0.1:${election}`);
         for (const proxy of [toPeer, toElection]) links.push({ between: [from, to], proxy });
         addresses.push(`127.0.0.1:${portOf(toPeer)}:${portOf(toElection)}`);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { auth, hosts, prefix, ttl } from "./config.ts";
 import type { Driver } from "./driver.ts";
+import { LAYOUTS, type LayoutName } from "./layouts/index.ts";
 
 const file = z.string().min(1);
 
@@ -28,6 +29,8 @@ const config = z.strictObject({
   ttl,
   tls: tls.optional(),
   auth: auth.optional(),
+  /** Entries that another tool lays out under the prefix: they are read, and nothing is announced. */
+  layout: z.enum(Object.keys(LAYOUTS) as [LayoutName, ...LayoutName[]]).optional(),
 });
 
 export type EtcdConfig = z.output<typeof config>;

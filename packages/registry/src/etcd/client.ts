@@ -21,6 +21,8 @@ import { type Login, login } from "./login.ts";
 
 /** A connection to one etcd server, on which every call ends in time. It never reconnects: on any doubt, make a new one. */
 export interface EtcdClient {
+  /** host:port */
+  readonly host: string;
   /** `msMax`: default CALL_MS_MAX. */
   range(request: IRangeRequest, msMax?: number): Promise<IRangeResponse>;
   txn(request: ITxnRequest): Promise<ITxnResponse>;
@@ -65,6 +67,7 @@ export function etcdClient(host: string, access: Access, clock: Clock): EtcdClie
     }
   };
   return {
+    host,
     range: (request, msMax) => call("range", (options) => client.kv.range(request, options), msMax),
     txn: (request) => call("txn", (options) => client.kv.txn(request, options)),
     async grant(ttlSeconds) {

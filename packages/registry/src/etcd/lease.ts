@@ -24,14 +24,17 @@ export async function holdLease(
 /** False when the lease is gone. */
 async function renewOnce(client: EtcdClient, lease: Lease, clock: Clock): Promise<boolean> {
   const stream = await client.keepAlive();
+  const what = `etcd ${client.host} lease keepalive`;
   try {
     const answer = new Promise<boolean>((resolve, reject) => {
       stream.on("data", (response: ILeaseKeepAliveResponse) => resolve(response.TTL !== "0"));
-      stream.on("error", (error: unknown) => reject(unreachable("etcd lease keepalive", error)));
-      stream.on("end", () => reject(unreachable("etcd lease keepalive", "the server ended it")));
+      stream.on("error", reject);
+      stream.on("end", () => reject(new Error("the server ended it")));
       stream.write({ ID: lease.id });
     });
-    return await withDeadline(answer, { clock, ms: CALL_MS_MAX, what: "etcd lease keepalive", side: "registry" });
+    return await withDeadline(answer, { clock, ms: CALL_MS_MAX, what, side: "registry" });
+  } catch (error) {
+    throw unreachable(what, error);
   } finally {
     stream.cancel();
   }

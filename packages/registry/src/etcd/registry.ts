@@ -1,46 +1,41 @@
 import {
   encodeNodeEntry,
   type InstanceRecord,
+  isStackError,
   type NodeEntry,
   type Registry,
   type Session,
   StackError,
-  withDeadline,
 } from "@smartstack/core";
 import { CompareResult, CompareTarget, type ICompare, type IRequestOp } from "etcd3";
 import { type Changes, type Held, nodePath } from "../contents.ts";
-import { CALL_MS_MAX, type RegistryDeps, transactionsOf } from "../driver.ts";
+import { type RegistryDeps, transactionsOf } from "../driver.ts";
 import type { EtcdConfig } from "../etcd.ts";
+import { LAYOUTS } from "../layouts/index.ts";
+import { translating } from "../layouts/translate.ts";
 import { link } from "../link.ts";
-import { type Copy, mirror } from "../mirror.ts";
+import { type Copy, mirror, type Source } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
 import { assertNotTakenOver, loseOnce, openSession } from "../session.ts";
 import { takeOver, unclaimed } from "../take-over.ts";
-import { readAccess } from "./access.ts";
-import { type EtcdClient, etcdClient } from "./client.ts";
+import type { EtcdClient } from "./client.ts";
 import { etcdHolder } from "./holder.ts";
 import { keyOf, list } from "./keys.ts";
 import { holdLease, keepLease, type Lease } from "./lease.ts";
+import { servers } from "./servers.ts";
 import { etcdSource } from "./source.ts";
 
-/** The driver for etcd. Each attempt to connect takes the next server. */
+/** The driver for etcd. */
 export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
-  const { clock, random, events } = deps;
+  const { clock, events } = deps;
   const { prefix, hosts } = config;
   const state = link(clock, "etcd", `${hosts.join(",")}${prefix}`);
-  let turn = Math.floor(random() * hosts.length);
-  const connect = async (): Promise<EtcdClient> => {
-    const host = hosts[turn++ % hosts.length] ?? "";
-    const reading = withDeadline(readAccess(config), {
-      clock,
-      ms: CALL_MS_MAX,
-      what: "reading the files of registry.tls and registry.auth",
-      side: "config",
-    });
-    return etcdClient(host, await reading, clock);
-  };
+  const cluster = servers(config, deps);
   const onRevision = (revision: string): void => state.up({ position: `revision ${revision}` });
-  const copies = mirror(etcdSource({ connect, prefix, clock, onRevision }), state, rejecter(events), clock);
+  const source = etcdSource({ servers: cluster, prefix, clock, onRevision });
+  const layout = config.layout && LAYOUTS[config.layout];
+  const read: Source = layout ? (sink, signal) => source(translating(layout, sink), signal) : source;
+  const copies = mirror(read, state, rejecter(events), clock);
   const announced = new Set<string>();
   const leases = new Map<string, Lease>();
   const open = new Set<() => void>();
@@ -62,7 +57,10 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
     });
     announced.add(owner.boot);
     const lost = new AbortController();
-    const stopRenewing = await keepLease(client, lease, clock, (error) => loseOnce(lost, error));
+    const stopRenewing = await keepLease(client, lease, clock, (error) => {
+      cluster.blame(client);
+      loseOnce(lost, error);
+    });
     const stop = (): void => {
       open.delete(stop);
       stopRenewing();
@@ -85,12 +83,14 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
   return {
     type: "etcd",
     async announce(owner, restore, signal) {
+      if (config.layout !== undefined) throw readOnly(config.layout);
       let client: EtcdClient | undefined;
       try {
         const copy = await copies.join(signal);
-        client = await connect();
+        client = await cluster.connect();
         return await announceOn(client, owner, restore, copy);
       } catch (error) {
+        if (client !== undefined && isStackError(error) && error.code === "REGISTRY_UNREACHABLE") cluster.blame(client);
         client?.close();
         state.down(error);
         throw error;
@@ -104,6 +104,11 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
       await copies.close();
     },
   };
+}
+
+function readOnly(layout: string): StackError {
+  const message = `the layout of ${layout} is read only; announce to a registry without registry.layout`;
+  return new StackError("REGISTRY_FAILED", message, { side: "config", retry: "never" });
 }
 
 interface Claim {

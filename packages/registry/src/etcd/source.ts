@@ -5,9 +5,10 @@ import { PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
 import { type Sink, type Source, watchLost } from "../mirror.ts";
 import type { EtcdClient } from "./client.ts";
 import { heldOf, keyOf, list, pathOf, rangeOf } from "./keys.ts";
+import type { Servers } from "./servers.ts";
 
 export interface EtcdSourceOptions {
-  readonly connect: () => Promise<EtcdClient>;
+  readonly servers: Servers;
   readonly prefix: string;
   readonly clock: Clock;
   readonly onRevision: (revision: string) => void;
@@ -16,7 +17,7 @@ export interface EtcdSourceOptions {
 /** Lists at one revision, then watches from the one after. One watch for all: etcd sends the events of one revision together. */
 export function etcdSource(options: EtcdSourceOptions): Source {
   return async (sink, signal) => {
-    const client = await options.connect();
+    const client = await options.servers.connect();
     const close = (): void => client.close();
     signal.addEventListener("abort", close, { once: true });
     try {
@@ -24,6 +25,7 @@ export function etcdSource(options: EtcdSourceOptions): Source {
       if (signal.aborted) return;
       await watchFrom(client, listing, sink, signal, options);
     } catch (error) {
+      options.servers.blame(client);
       // Whatever etcd answered: without a watch nobody is connected.
       throw isStackError(error) && error.code === "REGISTRY_FAILED" ? watchLost("etcd cannot be read", error) : error;
     } finally {
@@ -42,11 +44,19 @@ async function watchFrom(
 ): Promise<void> {
   const stream = await client.watch();
   let revision = BigInt(listing.revision);
-  const advance = (next: string): void => {
-    // A revision that goes back is another history: a restored backup, or an emptied server.
-    if (BigInt(next) < revision) throw watchLost(`etcd's revision went back from ${revision} to ${next}`);
-    revision = BigInt(next);
-    onRevision(next);
+  // A revision that goes back is another history: a restored backup, or an emptied server.
+  const assertNotBefore = (known: bigint, next: string): void => {
+    if (BigInt(next) < known) throw watchLost(`etcd's revision went back from ${known} to ${next}`);
+  };
+  const follow = (response: IWatchResponse): void => {
+    if (response.canceled) throw watchLost(`etcd cancelled the watch: ${reasonOf(response)}`);
+    for (const { kv } of response.events) {
+      assertNotBefore(revision, kv.mod_revision);
+      revision = BigInt(kv.mod_revision);
+    }
+    onRevision(response.header.revision);
+    if (response.created) sink.reset(listing.entries);
+    for (const moment of momentsOf(response, prefix)) sink.apply(moment);
   };
   let stopProbing = (): void => undefined;
   try {
@@ -60,17 +70,14 @@ async function watchFrom(
       };
       stream.on("error", (error: unknown) => reject(watchLost("etcd's watch broke", error)));
       stream.on("end", () => reject(watchLost("etcd ended the watch")));
-      stream.on("data", (response: IWatchResponse) =>
-        attempt(() => {
-          if (response.canceled) throw watchLost(`etcd cancelled the watch: ${reasonOf(response)}`);
-          advance(response.header.revision);
-          if (response.created) sink.reset(listing.entries);
-          for (const moment of momentsOf(response, prefix)) sink.apply(moment);
-        }),
-      );
+      stream.on("data", (response: IWatchResponse) => attempt(() => follow(response)));
       signal.addEventListener("abort", () => resolve(), { once: true });
       if (signal.aborted) resolve();
-      stopProbing = probe(client, prefix, clock, (seen) => attempt(() => advanceProbe(seen, revision)), reject);
+      stopProbing = every(clock, PROBE_EVERY_MS, () => {
+        // What the watch brings until the answer is here may well be newer than the answer.
+        const known = revision;
+        probe(client, prefix).then((seen) => attempt(() => assertNotBefore(known, seen)), reject);
+      });
       stream.write({
         create_request: { ...rangeOf(prefix), start_revision: String(revision + 1n), progress_notify: true },
       });
@@ -81,23 +88,13 @@ async function watchFrom(
   }
 }
 
-/** A quiet watch looks the same on a living server and on a frozen one: ask, and take no answer for a broken watch. */
-function probe(
-  client: EtcdClient,
-  prefix: string,
-  clock: Clock,
-  answered: (revision: string) => void,
-  failed: (error: unknown) => void,
-): () => void {
-  return every(clock, PROBE_EVERY_MS, () => {
-    client
-      .range({ key: keyOf(prefix, ""), limit: 1 }, PROBE_MS_MAX)
-      .then((response) => answered(response.header.revision), failed);
-  });
-}
-
-function advanceProbe(seen: string, revision: bigint): void {
-  if (BigInt(seen) < revision) throw watchLost(`etcd's revision went back from ${revision} to ${seen}`);
+/**
+ * The revision that the cluster is at. A quiet watch looks the same on a living server and on a frozen one: ask, and take
+ * no answer for a broken watch.
+ */
+async function probe(client: EtcdClient, prefix: string): Promise<string> {
+  const response = await client.range({ key: keyOf(prefix, ""), limit: 1 }, PROBE_MS_MAX);
+  return response.header.revision;
 }
 
 /** One map for each revision: what happened one after the other must not look as if it happened together. */
