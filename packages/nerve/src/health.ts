@@ -57,6 +57,16 @@ export const NO_FLIPS: Flips = { verdict: undefined, atMs: [] };
 /** Changes are counted over this time. */
 const FLIPS_WITHIN_MS = 60_000;
 
+/** For the check of an instance that has gone: coming back is a change, and so was going. Pure. */
+export function afterEnd(flips: Flips, nowMs: number): Flips {
+  return flips.verdict === "up" ? { verdict: "down", atMs: [...flips.atMs, nowMs] } : flips;
+}
+
+/** Nothing of it counts any more. Pure. */
+export function isCalm({ atMs }: Flips, nowMs: number): boolean {
+  return nowMs - (atMs.at(-1) ?? Number.NEGATIVE_INFINITY) >= FLIPS_WITHIN_MS;
+}
+
 export interface Damped {
   readonly flips: Flips;
   readonly health: Health;

@@ -15,6 +15,8 @@ export interface ProberOptions {
   readonly random: Random;
   /** Somebody waits for its first success. Asked again before each probe. */
   readonly eager: () => boolean;
+  /** What damping remembers of it from before; default nothing. */
+  readonly flips?: Flips | undefined;
   readonly engineVerdict: () => EngineVerdict | undefined;
   readonly onHealth: (health: Health) => void;
 }
@@ -22,6 +24,8 @@ export interface ProberOptions {
 export interface Prober {
   readonly check: CheckSpec;
   health(): Health;
+  /** What damping remembers of it. */
+  flips(): Flips;
   /** Probes now: the engine has said something new. */
   kick(): void;
   stop(): void;
@@ -42,7 +46,7 @@ export function startProber(options: ProberOptions): Prober {
   /** By rise and fall alone, and as it is shown after damping. */
   let health = UNPROBED;
   let shown = UNPROBED;
-  let flips: Flips = NO_FLIPS;
+  let flips = options.flips ?? NO_FLIPS;
   let inFlight = false;
   let again = false;
   let cancel: Cancel = () => undefined;
@@ -103,6 +107,7 @@ export function startProber(options: ProberOptions): Prober {
   return {
     check,
     health: () => shown,
+    flips: () => flips,
     kick: () => {
       if (!stopping.signal.aborted && !kind.active) void probe();
     },

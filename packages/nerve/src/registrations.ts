@@ -8,7 +8,7 @@ import {
   type Random,
 } from "@smartstack/core";
 import type { EngineVerdict } from "./containers.ts";
-import { type HealthState, together } from "./health.ts";
+import { afterEnd, type Flips, type HealthState, isCalm, together } from "./health.ts";
 import { keyGroups } from "./key-groups.ts";
 import type { Offer } from "./offers.ts";
 import { type Prober, startProber } from "./prober.ts";
@@ -57,6 +57,8 @@ export function registrations(deps: RegistrationsDeps): Registrations {
   const table = new Map<string, Registration>();
   const byContainer = keyGroups<string | undefined>();
   const byService = keyGroups<string>();
+  /** By key, of those that have ended: a container that restarts all the time is the same one to damping. */
+  const ended = new Map<string, readonly Flips[]>();
   const those = (keys: ReadonlySet<string>): Registration[] => [...keys].flatMap((key) => table.get(key) ?? []);
 
   const judge = (key: string): void => {
@@ -90,9 +92,12 @@ export function registrations(deps: RegistrationsDeps): Registrations {
       return;
     }
     for (const prober of previous?.probers ?? []) prober.stop();
-    const probers = offer.checks.map((check) =>
+    const before = previous?.probers.map((prober) => prober.flips()) ?? ended.get(key);
+    ended.delete(key);
+    const probers = offer.checks.map((check, at) =>
       startProber({
         check,
+        flips: before?.[at],
         clock: deps.clock,
         random: deps.random,
         eager: () => deps.announced(key) === false,
@@ -107,8 +112,15 @@ export function registrations(deps: RegistrationsDeps): Registrations {
     byService.add(offer.service, key);
   };
 
+  const remember = ({ key, probers }: Registration): void => {
+    const nowMs = deps.clock.monotonic();
+    for (const [other, flips] of ended) if (flips.every((one) => isCalm(one, nowMs))) ended.delete(other);
+    const flips = probers.map((prober) => afterEnd(prober.flips(), nowMs));
+    if (!flips.every((one) => isCalm(one, nowMs))) ended.set(key, flips);
+  };
   const end = (registration: Registration): void => {
     for (const prober of registration.probers) prober.stop();
+    remember(registration);
     table.delete(registration.key);
     byContainer.remove(registration.container, registration.key);
     byService.remove(registration.offer.service, registration.key);
