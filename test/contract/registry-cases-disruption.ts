@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { setTimeout as pause } from "node:timers/promises";
 import { encodeInstance } from "@smartstack/core";
 import { until } from "@smartstack/core/testing";
 import {
@@ -11,15 +12,29 @@ import {
   type RegistryCase,
   record,
   records,
+  scene,
 } from "./registry-case.ts";
 import type { ServerControl } from "./registry-harness.ts";
 
+const KEPT_FOR_A_TTL = "what is kept is kept for one whole ttl from the close on";
 const OWNER_KILLED = "an owner killed with -9 is gone in time, as one batch";
 const SERVER_RESTART = "a server restart ends in a reset with the truth";
 const MISSED = "what changed during an outage arrives with a reset";
 const FROZEN = "a frozen server is noticed, and the thawed one is used again";
 const CLOSE_FROZEN = "close ends within 2 s of a frozen server";
 const BEFORE_SERVER = "works when it was opened before its server";
+
+async function keptForAWholeTtl(context: CaseContext): Promise<void> {
+  const { ttlMs, goneMs } = context;
+  const { session, follower } = await scene(context, records("web", 1));
+  // Nearly until the next renewal: a third of the ttl would be gone already.
+  await pause(ttlMs * 0.3);
+  await session.close("keep");
+  const closedMs = performance.now();
+  await until(() => follower.names().length === 0, { what: "gone", timeoutMs: goneMs + 5_000, everyMs: 10 });
+  const livedMs = performance.now() - closedMs;
+  assert.ok(livedMs >= ttlMs * 0.95, `lived on for ${Math.round(livedMs)} of ${ttlMs} ms`);
+}
 
 async function killedOwnerGoesAtOnce(context: CaseContext): Promise<void> {
   const { bench, goneMs } = context;
@@ -192,6 +207,7 @@ function serverOf({ bench }: CaseContext): ServerControl {
 }
 
 export const disruptionCases: readonly RegistryCase[] = [
+  { name: KEPT_FOR_A_TTL, run: keptForAWholeTtl },
   { name: OWNER_KILLED, run: killedOwnerGoesAtOnce },
   { name: SERVER_RESTART, run: restartEndsInTruth },
   { name: MISSED, run: outageChangesArrive },
@@ -202,7 +218,7 @@ export const disruptionCases: readonly RegistryCase[] = [
 
 /** The cases that need a process, or a server that can go away. */
 export const NEEDS = {
-  ownerProcess: [OWNER_KILLED],
+  ownerProcess: [OWNER_KILLED, KEPT_FOR_A_TTL],
   server: [SERVER_RESTART, MISSED, BEFORE_SERVER],
   freeze: [FROZEN, CLOSE_FROZEN],
 } as const;

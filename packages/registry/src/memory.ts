@@ -108,6 +108,7 @@ function holderOf(owner: NodeEntry, store: MemoryStore): Holder {
       store.commit(new Map(paths.map((at) => [at, undefined])));
       store.commit(new Map([[path, undefined]]));
     },
+    renew: async () => undefined,
     stop: () => undefined,
   };
 }

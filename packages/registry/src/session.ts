@@ -11,15 +11,13 @@ import {
   type NodeEntry,
   type Session,
   StackError,
-  withDeadline,
 } from "@smartstack/core";
 import { assertUnclaimed, holderBesides } from "./claims.ts";
 import { type Changes, type Held, instancePath, nodePath } from "./contents.ts";
+import { lastWord } from "./last-word.ts";
 import type { Link } from "./link.ts";
 import type { Copy } from "./mirror.ts";
 import { type OwnEntries, ownEntries } from "./own-entries.ts";
-
-export const WITHDRAW_MS_MAX = 3_000;
 
 /** What a driver knows how to do while it holds a node: the part of a session that differs between kinds of registry. */
 export interface Holder {
@@ -33,6 +31,8 @@ export interface Holder {
   verify(): Promise<void>;
   /** Deletes the instances, lets watchers see that, and then the node entry. */
   withdraw(paths: readonly string[]): Promise<void>;
+  /** Renews now: what was written stays for one whole ttl from here on. */
+  renew(): Promise<void>;
   /** Stops renewing and lets go of the connection at once; what was written stays for one ttl. */
   stop(): void;
 }
@@ -55,6 +55,8 @@ export function openSession(options: SessionOptions): Session {
   let notify: (() => void) | undefined;
   let closed: Promise<void> | undefined;
   let closing = false;
+  /** The registry was closed, and its connection with it. */
+  let shut = false;
   const shown = new AbortController();
   const tell = (): void => {
     if (!lost.signal.aborted && !closing) notify?.();
@@ -82,7 +84,8 @@ export function openSession(options: SessionOptions): Session {
     },
     ended(error) {
       // Without its own watch a session would not see foreign changes: begin anew. The lease or session is kept.
-      if (error.code !== "CLOSED" && !closing) lose(sessionLost("the watch of our own entries broke", error));
+      if (error.code === "CLOSED") shut = true;
+      else if (!closing) lose(sessionLost("the watch of our own entries broke", error));
     },
   });
   const end = (): void => {
@@ -94,6 +97,11 @@ export function openSession(options: SessionOptions): Session {
     shown.abort(lost.signal.reason);
   };
   lost.signal.addEventListener("abort", end, { once: true });
+  const close = async (mode: "keep" | "withdraw"): Promise<void> => {
+    if (lost.signal.aborted) return;
+    if (!shut) await lastWord(mode, options, [...own.entries().keys()]);
+    holder.stop();
+  };
   if (lost.signal.aborted) end();
 
   return {
@@ -118,7 +126,7 @@ export function openSession(options: SessionOptions): Session {
     lost: shown.signal,
     close(mode) {
       closing = true;
-      closed ??= closeSession(mode, options, own).finally(leave);
+      closed ??= close(mode).finally(leave);
       return closed;
     },
   };
@@ -156,22 +164,6 @@ async function tracked(
 
 function heldBy(holder: Holder, text: string): Held {
   return holder.hold === undefined ? { text } : { text, hold: holder.hold };
-}
-
-async function closeSession(mode: "keep" | "withdraw", options: SessionOptions, own: OwnEntries): Promise<void> {
-  const { holder, lost, link, clock } = options;
-  if (lost.signal.aborted) return;
-  if (mode === "withdraw") {
-    const paths = [...own.entries().keys()];
-    const what = "withdrawing our entries";
-    try {
-      await withDeadline(holder.withdraw(paths), { clock, ms: WITHDRAW_MS_MAX, what, side: "registry" });
-    } catch (error) {
-      // They live on for one ttl then; the status says so.
-      link.note(error);
-    }
-  }
-  holder.stop();
 }
 
 function concernsNode(changes: Changes, owner: NodeEntry, hold: string | undefined): boolean {

@@ -12,13 +12,14 @@ export interface EtcdHolderOptions {
   readonly prefix: string;
   readonly owner: NodeEntry;
   readonly lease: Lease;
+  readonly renew: () => Promise<void>;
   readonly stop: () => void;
   /** The lease is not to be used again. */
   readonly forget: () => void;
 }
 
 /** Writes on the lease, each time on the condition that the node entry is ours. */
-export function etcdHolder({ client, prefix, owner, lease, stop, forget }: EtcdHolderOptions): Holder {
+export function etcdHolder({ client, prefix, owner, lease, renew, stop, forget }: EtcdHolderOptions): Holder {
   const nodeKey = keyOf(prefix, nodePath(owner.node));
   const value = Buffer.from(encodeNodeEntry(owner));
   // On our lease, too: one that was put there by hand would outlive us.
@@ -47,6 +48,7 @@ export function etcdHolder({ client, prefix, owner, lease, stop, forget }: EtcdH
       forget();
       await client.revoke(lease.id);
     },
+    renew,
     stop,
   };
 }

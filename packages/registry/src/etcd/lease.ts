@@ -22,7 +22,7 @@ export async function holdLease(
 }
 
 /** False when the lease is gone. */
-async function renewOnce(client: EtcdClient, lease: Lease, clock: Clock): Promise<boolean> {
+export async function renewOnce(client: EtcdClient, lease: Lease, clock: Clock): Promise<boolean> {
   const stream = await client.keepAlive();
   const what = `etcd ${client.host} lease keepalive`;
   try {

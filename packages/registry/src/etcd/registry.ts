@@ -16,12 +16,12 @@ import { translating } from "../layouts/translate.ts";
 import { link } from "../link.ts";
 import { type Copy, mirror, type Source } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
-import { assertNotTakenOver, loseOnce, openSession } from "../session.ts";
+import { assertNotTakenOver, loseOnce, openSession, sessionLost } from "../session.ts";
 import { takeOver, unclaimed } from "../take-over.ts";
 import type { EtcdClient } from "./client.ts";
 import { etcdHolder } from "./holder.ts";
 import { keyOf, list } from "./keys.ts";
-import { holdLease, keepLease, type Lease } from "./lease.ts";
+import { holdLease, keepLease, type Lease, renewOnce } from "./lease.ts";
 import { servers } from "./servers.ts";
 import { etcdSource } from "./source.ts";
 
@@ -68,7 +68,10 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
     };
     open.add(stop);
     const forget = (): boolean => leases.delete(owner.node);
-    const holder = etcdHolder({ client, prefix, owner, lease, stop, forget });
+    const renew = async (): Promise<void> => {
+      if (!(await renewOnce(client, lease, clock))) throw sessionLost(`lease ${lease.id} is gone`);
+    };
+    const holder = etcdHolder({ client, prefix, owner, lease, renew, stop, forget });
     try {
       const session = openSession({ owner, copy, holder, written, lost, link: state, clock });
       state.up({ ttlMs: lease.ttlMs });

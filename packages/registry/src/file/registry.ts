@@ -127,6 +127,7 @@ function fileHolder(disk: Disk, hold: NodeFileHold, owner: NodeEntry, { clock }:
       await hold.assertOurs();
       await disk.remove(nodePath(owner.node));
     },
+    renew: () => hold.renew(),
     stop,
   };
 }

@@ -11,8 +11,9 @@ import {
   withDeadline,
 } from "@smartstack/core";
 import type { RegistryDeps } from "../driver.ts";
+import { WITHDRAW_MS_MAX } from "../last-word.ts";
 import type { Link } from "../link.ts";
-import { loseOnce, sessionLost, WITHDRAW_MS_MAX } from "../session.ts";
+import { loseOnce, sessionLost } from "../session.ts";
 import type { ZooKeeper } from "../zookeeper/client.ts";
 import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
 import type { Layout } from "./layout.ts";

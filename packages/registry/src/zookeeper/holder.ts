@@ -66,6 +66,10 @@ export function zooKeeperHolder({ zk, prefix, owner, clock, stop, forget }: ZooK
       forget();
       await zk.end();
     },
+    // Whatever a session asks for renews it.
+    async renew() {
+      await whileOurs([]);
+    },
     stop,
   };
 }

@@ -1,0 +1,23 @@
+import { withDeadline } from "@smartstack/core";
+import type { SessionOptions } from "./session.ts";
+
+export const WITHDRAW_MS_MAX = 3_000;
+const RENEW_MS_MAX = 1_000;
+
+/** What a session does before it lets go: it takes its instances, or gives them one whole ttl from here on. Never throws. */
+export async function lastWord(
+  mode: "keep" | "withdraw",
+  { holder, link, clock }: Pick<SessionOptions, "holder" | "link" | "clock">,
+  paths: readonly string[],
+): Promise<void> {
+  const [work, ms, what] =
+    mode === "withdraw"
+      ? ([holder.withdraw(paths), WITHDRAW_MS_MAX, "withdrawing our entries"] as const)
+      : ([holder.renew(), RENEW_MS_MAX, "renewing our entries for the last time"] as const);
+  try {
+    await withDeadline(work, { clock, ms, what, side: "registry" });
+  } catch (error) {
+    // They live on then, for what is left of their time; the status says so.
+    link.note(error);
+  }
+}
