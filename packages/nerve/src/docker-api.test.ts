@@ -2,6 +2,7 @@ import { getEventListeners } from "node:events";
 import { systemClock } from "@smartstack/core";
 import { expect, test } from "vitest";
 import { dockerApi, parseEvent } from "./docker-api.ts";
+import { HIDDEN_SIGNAL } from "./lifecycle.ts";
 
 const event = (json: unknown) => parseEvent(JSON.stringify(json));
 
@@ -36,6 +37,12 @@ test.each<[string, unknown]>([
 
 test("a line that is no JSON is none of ours", () => {
   expect(parseEvent('{"Type":"contai')).toBeUndefined();
+});
+
+test("a label of that name hides which signal was sent", () => {
+  const kill = (signal: string) =>
+    event({ Type: "container", Action: "kill", Actor: { ID: "c1", Attributes: { signal } } })?.signal;
+  expect([kill("9"), kill("prod"), kill("")]).toEqual([9, HIDDEN_SIGNAL, HIDDEN_SIGNAL]);
 });
 
 test("no engine: says which socket was tried and what to do", async () => {

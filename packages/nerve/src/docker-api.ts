@@ -3,7 +3,7 @@ import { type Clock, StackError, withDeadline } from "@smartstack/core";
 import type Docker from "dockerode";
 import type { EndpointJson, InspectJson } from "./containers.ts";
 import { dockerError, type Endpoint, openTransport, statusOf, targetOf } from "./docker-transport.ts";
-import { CONTAINER_ACTIONS, type ContainerEvent, NETWORK_ACTIONS } from "./lifecycle.ts";
+import { CONTAINER_ACTIONS, type ContainerEvent, HIDDEN_SIGNAL, NETWORK_ACTIONS } from "./lifecycle.ts";
 import { lineFramer } from "./ndjson.ts";
 
 /** Every answer of the engine must come within this. */
@@ -191,7 +191,11 @@ export function parseEvent(line: string): ContainerEvent | undefined {
   const container = network ? attributes.container : json?.Actor?.ID;
   if (action === undefined || !actions.includes(action) || container === undefined || container === "")
     return undefined;
-  const signal = attributes.signal === undefined ? undefined : Number(attributes.signal);
+  const signal = attributes.signal === undefined ? undefined : signalOf(attributes.signal);
   const labels = network ? undefined : attributes;
   return { container, action: action as ContainerEvent["action"], signal, labels };
+}
+
+function signalOf(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : HIDDEN_SIGNAL;
 }

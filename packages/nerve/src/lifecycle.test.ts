@@ -5,13 +5,17 @@ import {
   type ContainerEvent,
   decideEarly,
   type EarlyEvent,
+  HIDDEN_SIGNAL,
   LIFECYCLE_START,
   type Lifecycle,
   outReason,
   remember,
 } from "./lifecycle.ts";
 
-const FACTS = { stopSignal: 15, stopTimeoutMs: 10_000, startedAt: "run 1", running: true, status: "running" };
+const FACTS = {
+  ...{ stopSignal: 15, stopTimeoutMs: 10_000, startedAt: "run 1", running: true, status: "running" },
+  labels: {} as Readonly<Record<string, string>>,
+};
 
 function event(action: ContainerEvent["action"], signal?: number): ContainerEvent {
   return { container: "c", action, signal, labels: {} };
@@ -30,6 +34,9 @@ describe("kill", () => {
     ["QUIT where that is its stop signal", 3, { ...FACTS, stopSignal: 3 }, "leaving"],
     ["TERM before the first inspect", 15, undefined, "leaving"],
     ["no signal told", undefined, FACTS, "in"],
+    ["one that its label hides", 1, { ...FACTS, labels: { signal: "1" } }, "leaving"],
+    ["one that is hidden, before the first inspect", HIDDEN_SIGNAL, undefined, "leaving"],
+    ["one that is hidden", HIDDEN_SIGNAL, { ...FACTS, stopSignal: 3 }, "leaving"],
   ])("%s", (_, signal, facts, phase) => {
     expect(afterEvent(LIFECYCLE_START, event("kill", signal), facts, 0).phase).toBe(phase);
   });

@@ -40,18 +40,24 @@ export interface ContainerEvent {
   readonly container: string;
   /** `health_status` without what follows its colon. */
   readonly action: (typeof CONTAINER_ACTIONS)[number] | (typeof NETWORK_ACTIONS)[number];
-  /** Of `kill`. */
+  /** Of `kill`; see HIDDEN_SIGNAL. */
   readonly signal: number | undefined;
   /** The container's labels, with name and image among them; network events carry none. */
   readonly labels: Readonly<Record<string, string>> | undefined;
 }
+
+/**
+ * The engine lays a container's labels over what its events say: a label `signal` hides which signal was sent. A stop is
+ * then what it is taken for, as a container that goes on is offered again and one that goes fails requests.
+ */
+export const HIDDEN_SIGNAL = 0;
 
 export const LIFECYCLE_START: Lifecycle = { phase: "in" };
 
 /** How long after its stop timeout a container that ignored its stop signal is taken for alive. */
 const STILL_ALIVE_MS = 5_000;
 
-type SignalFacts = Pick<ContainerFacts, "stopSignal" | "stopTimeoutMs" | "startedAt">;
+type SignalFacts = Pick<ContainerFacts, "stopSignal" | "stopTimeoutMs" | "startedAt" | "labels">;
 
 /**
  * What an event alone decides, before any inspect. Pure. `facts` are those of the last inspect, if there was one.
@@ -66,17 +72,22 @@ export function afterEvent(
 ): Lifecycle {
   const stopSignal = facts?.stopSignal ?? SIGTERM;
   switch (event.action) {
-    case "kill":
-      if (event.signal !== stopSignal && event.signal !== SIGKILL) return now;
+    case "kill": {
+      const hidden = event.signal === HIDDEN_SIGNAL || facts?.labels.signal !== undefined;
+      const signal = hidden ? stopSignal : event.signal;
+      if (signal !== stopSignal && signal !== SIGKILL) return now;
       return {
         phase: "leaving",
-        signal: event.signal,
-        reason: `sent signal ${event.signal}: it is stopping`,
+        signal,
+        reason: hidden
+          ? "sent a signal that its label hides: taken for its stop"
+          : `sent signal ${signal}: it is stopping`,
         atMs: nowMs,
         untilMs: nowMs + (facts?.stopTimeoutMs ?? 10_000) + STILL_ALIVE_MS,
         // Out by an end or a start: the facts are of the last run, the signal is not.
         startedAt: now.phase === "out" ? "" : (facts?.startedAt ?? ""),
       };
+    }
     case "die":
     case "destroy":
       return { phase: "out", reason: "its process has ended", atMs: nowMs };
