@@ -308,6 +308,7 @@ describe("a new nerve on the same node", () => {
       what: "the first says that it was taken over",
     });
     expect(first.events.some((event) => event.name === "nerve.fenced")).toBe(true);
+    expect(() => first.nerve.setState("web", `${id.slice(0, 12)}-80`, "draining")).toThrow("taken over");
     await until(() => second.nerve.readiness().every((part) => part.ready), { what: "the second is ready" });
     await engine.docker("kill", id);
     await second.offered("web", 0);

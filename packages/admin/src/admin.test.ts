@@ -9,6 +9,7 @@ import {
   type ContainerStatus,
   eventBus,
   type ServiceStatus,
+  StackError,
   type StackEvent,
   systemClock,
 } from "@smartstack/core";
@@ -127,6 +128,8 @@ const sources: AdminSources = {
   containers: () => CONTAINERS,
   setState(...change) {
     changes.push(change);
+    if (change[0] === "fenced")
+      throw new StackError("REGISTRY_FENCED", "node n1 was taken over", { side: "registry", retry: "never" });
     return change[0] === "web";
   },
   config: () => ({ admin: { token: "***" } }),
@@ -359,6 +362,11 @@ describe("changing", () => {
   it("is 404 where there is no such instance", async () => {
     await begin({ token: "secret" });
     expect((await put("/api/v1/services/nope/instances/x/state", DRAIN, allowed)).status).toBe(404);
+    const fenced = await put("/api/v1/services/fenced/instances/x/state", DRAIN, allowed);
+    expect([fenced.status, JSON.stringify(fenced.json)]).toEqual([
+      409,
+      expect.stringContaining("node n1 was taken over"),
+    ]);
   });
 });
 

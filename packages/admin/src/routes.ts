@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { durationMs, INSTANCE_STATES, type InstanceState } from "@smartstack/core";
+import { describeError, durationMs, INSTANCE_STATES, type InstanceState, isStackError } from "@smartstack/core";
 import { type Answer, Refused, readJson } from "./answer.ts";
 import { explain } from "./explain.ts";
 import { findInstances } from "./find.ts";
@@ -79,7 +79,13 @@ async function setState({ params, message }: RouteRequest, { sources }: RouteDep
   if ("ambiguous" in found) throw new Refused(409, `${word} fits several containers: ${found.ambiguous.join(", ")}`);
   // An id that no status shows may still be known to whoever sets it.
   const ids = found.ids.length > 0 ? found.ids : [word];
-  const changed = ids.filter((id) => sources.setState(service, id, state, forMs));
+  const changed = ids.filter((id) => {
+    try {
+      return sources.setState(service, id, state, forMs);
+    } catch (error) {
+      throw isStackError(error) ? new Refused(409, describeError(error)) : error;
+    }
+  });
   if (changed.length === 0) throw new Refused(404, `service ${service} has no instance ${word} here`);
   return ok({ service, instances: changed, state, ...(forMs === undefined ? {} : { for_seconds: forMs / 1_000 }) });
 }

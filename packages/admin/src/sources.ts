@@ -7,7 +7,7 @@ export interface AdminSources {
   readiness(service?: string): readonly Readiness[];
   services(): readonly ServiceStatus[];
   containers(): readonly ContainerStatus[];
-  /** False when there is no such instance. */
+  /** False when there is no such instance. @throws StackError when it can be told to nobody. */
   setState(service: string, id: string, state: InstanceState, forMs?: number): boolean;
   /** The configuration in force, secrets masked. */
   config(): unknown;

@@ -12,6 +12,7 @@ import {
   type Readiness,
   type Registry,
   type Session,
+  type StackError,
   sleep,
   type Transition,
   withDeadline,
@@ -41,6 +42,8 @@ export interface Announcer {
   readonly changed: Pick<Changes, "mark" | "markAll">;
   /** What the registry holds for this node; undefined while there is no session. */
   entries(): ReadonlyMap<string, Instance> | undefined;
+  /** Set once another nerve has taken the node over: nothing is written any more. */
+  fenced(): StackError | undefined;
   /** Why the registry does not take what shall lie at this key. */
   refusal(key: string): string | undefined;
   readiness(): Readiness;
@@ -95,6 +98,7 @@ export function startAnnouncer(deps: AnnouncerDeps): Announcer {
   return {
     changed,
     entries: () => session?.entries(),
+    fenced: report.fenced,
     refusal: (key) => refused.get(key),
     readiness: () => withRefusals(report.readiness(), refused, session?.entries().size ?? 0),
     async stop(mode, drops) {
@@ -152,12 +156,14 @@ interface Reporter {
   readonly transition: (transition: Transition) => void;
   /** The announcing ended for good. */
   end(error: unknown): void;
+  readonly fenced: () => StackError | undefined;
   readonly readiness: () => Readiness;
 }
 
 /** The session and the writes both report here: one outage is one transition. */
 function reporter(registry: string, node: string, events: EventBus): Reporter {
   let status: Readiness = { part: "announce", ready: false, reason: `connecting to registry ${registry}` };
+  let fenced: StackError | undefined;
   let told: boolean | undefined;
   const transition = (now: Transition): void => {
     const up = now.state === "up";
@@ -172,10 +178,12 @@ function reporter(registry: string, node: string, events: EventBus): Reporter {
     end(error) {
       const reason = describeError(error);
       if (isStackError(error) && error.code === "REGISTRY_FENCED") {
+        fenced = error;
         status = { part: "announce", ready: false, reason };
         events.publish("nerve.fenced", { node, reason });
       } else transition({ state: "down", error, reason });
     },
+    fenced: () => fenced,
     readiness: () => status,
   };
 }

@@ -30,7 +30,7 @@ export interface Nerve {
   /** Every container of the engines and every service from configuration, with the reason for what it is. */
   containers(): readonly ContainerStatus[];
   readiness(): readonly Readiness[];
-  /** An operator's word, for everyone: kept in the document. `forMs`: back to up after that time. False when nothing is registered so. */
+  /** An operator's word, for everyone: kept in the document. `forMs`: back to up after that time. False when nothing is registered so. @throws StackError REGISTRY_FENCED when nobody would see it. */
   setState(service: string, id: string, state: InstanceState, forMs?: number): boolean;
   /**
    * Takes a new configuration; what it does not concern goes on undisturbed. A node's name stays what it is, as its

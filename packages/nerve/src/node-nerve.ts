@@ -107,6 +107,8 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
     setState(service, id, state, forMs) {
       const key = entryKey(service, id);
       if (!table.all().has(key)) return false;
+      const fenced = voice.fenced();
+      if (fenced !== undefined) throw fenced;
       states.set(key, state, forMs);
       return true;
     },

@@ -39,6 +39,7 @@ export interface NodeVoice {
   /** Whether it lies in the registry; undefined while that is not known. */
   announced(key: string): boolean | undefined;
   facts(): EntryFacts;
+  fenced: Announcer["fenced"];
   /** Why the registry does not take what shall lie at this key. */
   refusal(key: string): string | undefined;
   /** Announced on though its checks fail. */
@@ -121,6 +122,7 @@ export function nodeVoice(deps: VoiceDeps): NodeVoice {
     entries,
     announced: (key) => announcer?.entries()?.has(key),
     facts,
+    fenced: () => announcer?.fenced(),
     refusal: (key) => announcer?.refusal(key),
     held: () => new Set([...table.services()].flatMap((service) => heldOf(service).map(({ key }) => key))),
     readiness: () => announcer?.readiness() ?? { part: "announce", ready: false, reason: waiting },
