@@ -1,6 +1,6 @@
 import type { Registry } from "@smartstack/core";
 import { afterAll, describe, expect, it } from "vitest";
-import type { Ensemble } from "../support/ensemble.ts";
+import type { Ensemble, Member } from "../support/ensemble.ts";
 import { type Churn, churn } from "./registry-churn.ts";
 
 // Three servers under a writer and four watchers. FAULTS=full takes the times that issues and operators speak of.
@@ -18,12 +18,21 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** @param open a driver object of its own, which begins with another server for each index. */
+/**
+ * @param open a driver object of its own, which begins with another server for each index.
+ * @param cutsOff which member is cut off; one of the others is frozen.
+ */
 export function ensembleSuite(
   name: string,
   running: () => Ensemble,
   open: (prefix: string, index: number) => Promise<Registry>,
+  cutsOff: "leader" | "follower" = "leader",
 ): void {
+  const freezes = cutsOff === "leader" ? "follower" : "leader";
+  const member = async (which: "leader" | "follower"): Promise<Member> => {
+    const leader = await running().leader();
+    return which === "leader" ? leader : (running().members.find((one) => one !== leader) ?? leader);
+  };
   describe(`${name}, under a writer and four watchers`, () => {
     let busy: Churn | undefined;
 
@@ -57,16 +66,15 @@ export function ensembleSuite(
     );
 
     it(
-      "a member is frozen",
+      `a member is frozen, a ${freezes}`,
       async () => {
-        const leader = await running().leader();
-        const member = running().members.find((one) => one !== leader) ?? leader;
-        member.server.freeze();
+        const frozen = await member(freezes);
+        frozen.server.freeze();
         try {
           await pause(FROZEN_MS);
-          tell("a follower frozen", await current());
+          tell(`a ${freezes} frozen`, await current());
         } finally {
-          member.server.thaw();
+          frozen.server.thaw();
         }
         tell("thawed", await current());
       },
@@ -74,15 +82,15 @@ export function ensembleSuite(
     );
 
     it(
-      "a member is cut off, the leader",
+      `a member is cut off, a ${cutsOff}`,
       async () => {
-        const leader = await running().leader();
-        leader.cutOff();
+        const alone = await member(cutsOff);
+        alone.cutOff();
         try {
           await pause(CUT_OFF_MS);
-          tell("the leader cut off", await current());
+          tell(`a ${cutsOff} cut off`, await current());
         } finally {
-          leader.heal();
+          alone.heal();
         }
         tell("healed", await current());
       },

@@ -1,8 +1,9 @@
-import { type Clock, every, sleep, withDeadline } from "@smartstack/core";
+import { type Clock, every, isStackError, sleep, withDeadline } from "@smartstack/core";
 import zookeeper, { type Exception, type Stat } from "node-zookeeper-client";
 import type { Held } from "../contents.ts";
 import { CALL_MS_MAX, PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
 import { closedError } from "../mirror.ts";
+import { unreachable } from "../session.ts";
 import { type Access, aclOf } from "./access.ts";
 import { type Connection, type ConnectOptions, connectZooKeeper } from "./connection.ts";
 import { asStackError, codeOf } from "./errors.ts";
@@ -153,6 +154,10 @@ function caller(connection: Connection, host: string, clock: Clock): Call {
     });
     try {
       return await withDeadline(outcome, { clock, ms, what: `zookeeper ${host} ${what}`, side: "registry" });
+    } catch (error) {
+      // Nobody knows what became of it, and whoever asks next would wait as long.
+      if (isStackError(error) && error.code === "DEADLINE") connection.drop(unreachable(`zookeeper ${host}`, error));
+      throw error;
     } finally {
       waiting.delete(giveUp);
     }
