@@ -8,9 +8,9 @@ import { ensureBuilt, ensureInstalled, ensureNode, ROOT } from "../deploy/ensure
 import { ensurePackages } from "./packages.mjs";
 import { totalsOf } from "./totals.mjs";
 
-const RUNS = [{ project: "unit" }, { project: "contract" }, { project: "e2e" }];
+const RUNS = [{ project: "unit" }, { project: "contract" }, { project: "scenarios" }, { project: "e2e" }];
 const SOAK_RUNS = [
-  { project: "scenarios" },
+  { project: "scenarios", filters: ["nerve.stream"], env: { E6_RUNS: "200" } },
   { project: "e2e", filters: ["outage"], env: { OUTAGE_MS: "60000" } },
   {
     project: "contract",
