@@ -8,7 +8,13 @@ import { ensureBuilt, ensureInstalled, ensureNode, ROOT } from "../deploy/ensure
 import { ensurePackages } from "./packages.mjs";
 import { totalsOf } from "./totals.mjs";
 
-const RUNS = [{ project: "unit" }, { project: "contract" }, { project: "scenarios" }, { project: "e2e" }];
+const RUNS = [
+  { project: "unit" },
+  // Vitest leaves a core free; these tests mostly wait for their servers.
+  { project: "contract", args: ["--maxWorkers=2"] },
+  { project: "scenarios" },
+  { project: "e2e" },
+];
 const SOAK_RUNS = [
   { project: "scenarios", filters: ["nerve.stream"], env: { E6_RUNS: "200" } },
   { project: "e2e", filters: ["outage"], env: { OUTAGE_MS: "60000" } },
@@ -61,6 +67,7 @@ async function vitest(run) {
     path.join(ROOT, "node_modules/vitest/vitest.mjs"),
     ...["run", "--project", run.project, "--passWithNoTests"],
     ...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+    ...(run.args ?? []),
     ...(run.filters ?? []),
     ...filters,
   ];
