@@ -32,6 +32,9 @@ export interface LlhttpReading {
   readonly error: string | undefined;
 }
 
+/** What the parser is told at the end of a head that no body follows. */
+const SKIP_BODY = 1;
+
 const parser = new HTTPParser();
 
 type HeadersComplete = [
@@ -57,7 +60,8 @@ export function readByLlhttp(bytes: Buffer, kind: "requests" | "responses", clos
     line = kind === "requests" ? `${methods[method]} ${url}` : String(status);
     body = "";
     upgraded = upgrade;
-    return 0;
+    // As node:http's client tells it: an interim answer has no body, whatever its headers say (RFC 9112 §6.3).
+    return kind === "responses" && status >= 100 && status < 200 && status !== 101 ? SKIP_BODY : 0;
   };
   parser[HTTPParser.kOnBody] = (part: Buffer): void => {
     body += part.toString("latin1");
