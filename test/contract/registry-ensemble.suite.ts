@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { Ensemble, Member } from "../support/ensemble.ts";
 import { type Churn, churn } from "./registry-churn.ts";
 
-// Three servers under a writer and four watchers. FAULTS=full takes the times that issues and operators speak of.
+// Three servers under a writer and four watchers. FAULTS=full takes the lengths of real outages.
 
 export const FULL = process.env.FAULTS === "full";
 export const TTL_MS = 10_000;
