@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { ensureBuilt, ensureInstalled, ensureNode, ROOT } from "../deploy/ensure.mjs";
 import { ensurePackages } from "./packages.mjs";
-import { totalsOf } from "./totals.mjs";
+import { failuresOf, totalsOf } from "./totals.mjs";
 
 const RUNS = [
   { project: "unit" },
@@ -51,11 +51,14 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 let passed = 0;
 let failed = 0;
+const failures = [];
 for (const run of runs) {
   const totals = await vitest(run);
   passed += totals.passed;
   failed += totals.failed;
 }
+// Once more where it is seen: each project's own account is thousands of lines up.
+for (const failure of failures) process.stdout.write(`\nfailed: ${failure}\n`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
@@ -78,7 +81,9 @@ async function vitest(run) {
       env: { ...process.env, ...run.env, TMPDIR: folder },
     }),
   );
-  const totals = totalsOf(readReport(report), code);
+  const results = readReport(report);
+  const totals = totalsOf(results, code);
+  failures.push(...failuresOf(results).map((failure) => `${run.project}: ${failure}`));
   const seconds = Math.round((performance.now() - started) / 1_000);
   process.stdout.write(`${run.project}: ${totals.passed} passed, ${totals.failed} failed in ${seconds} s\n`);
   return totals;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { missingPackages, PACKAGES, withoutServiceStarts } from "./packages.mjs";
-import { totalsOf } from "./totals.mjs";
+import { failuresOf, totalsOf } from "./totals.mjs";
 
 describe("missing packages", () => {
   it("are those of which any file is absent", () => {
@@ -68,5 +68,29 @@ describe("totals", () => {
     expect(totalsOf(undefined, 1)).toEqual({ passed: 0, failed: 1 });
     expect(totalsOf({ numPassedTests: 3, numFailedTests: 0, testResults: [] }, 1)).toEqual({ passed: 3, failed: 1 });
     expect(totalsOf({ numPassedTests: 3, numFailedTests: 0, testResults: [] }, 0)).toEqual({ passed: 3, failed: 0 });
+  });
+});
+
+describe("failures", () => {
+  it("are told by file, test and message, however they failed", () => {
+    const report = {
+      testResults: [
+        {
+          name: "a.test.ts",
+          status: "failed",
+          assertionResults: [
+            { status: "passed", fullName: "good" },
+            { status: "failed", fullName: "bad", failureMessages: ["expected 1\nto be 2"] },
+          ],
+        },
+        { name: "b.test.ts", status: "failed", message: "no such module", assertionResults: [] },
+        { name: "c.test.ts", status: "passed", assertionResults: [] },
+      ],
+    };
+    expect(failuresOf(report)).toEqual([
+      "a.test.ts: bad\n    expected 1\n    to be 2",
+      "b.test.ts\n    no such module",
+    ]);
+    expect(failuresOf(undefined)).toEqual([]);
   });
 });

@@ -10,3 +10,19 @@ export function totalsOf(report, exitCode) {
   const failed = (report?.numFailedTests ?? 0) + loose;
   return { passed: report?.numPassedTests ?? 0, failed: exitCode === 0 ? failed : Math.max(1, failed) };
 }
+
+/** A line or two for each failed test and each file that failed outside its tests: its name, and how its message begins. */
+export function failuresOf(report) {
+  return (report?.testResults ?? []).flatMap((file) => {
+    const tests = file.assertionResults.filter((test) => test.status === "failed");
+    if (tests.length > 0) return tests.map((test) => told(`${file.name}: ${test.fullName}`, test.failureMessages?.[0]));
+    return file.status === "failed" ? [told(file.name, file.message)] : [];
+  });
+}
+
+const MESSAGE_LINES_MAX = 12;
+
+function told(name, message = "") {
+  const lines = message.split("\n").slice(0, MESSAGE_LINES_MAX);
+  return [name, ...lines.map((line) => `    ${line}`)].join("\n");
+}

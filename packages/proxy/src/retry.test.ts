@@ -273,6 +273,29 @@ describe("a POST in the kernel's queue of a backend that dies", () => {
   });
 });
 
+it("a GET outlives any number of backends that die one after another with it in their kernels' queues", async () => {
+  const good = await rawBackend(serve);
+  const dying = await Promise.all(Array.from({ length: 5 }, () => queueingBackend()));
+  // Asked last, so that the request has met all the others before.
+  const last = backendSpec("good", good.port, { suspect: true });
+  const specs = dying.map(({ port }, n) => backendSpec(`dying${n}`, port, { weight: 100 }));
+  const client = await start([good], { backends: [...specs, last] });
+  for (const { kill } of dying) bench.onClose(kill);
+  client.send(GET);
+  const killed = new Set<number>();
+  const reached = (): number | undefined => {
+    const backends = bench.proxy.status()[0]?.backends ?? [];
+    const at = backends.findIndex(({ counters }, n) => n < dying.length && !killed.has(n) && counters.bytesIn > 0);
+    return at < 0 ? undefined : at;
+  };
+  while (killed.size < dying.length) {
+    const at = await until(() => reached()?.toString(), { what: `the request in queue ${killed.size}` });
+    killed.add(Number(at));
+    await dying[Number(at)]?.kill();
+  }
+  await client.expect(/^HTTP\/1.1 200 /);
+});
+
 it("gives the second chance up above 128 KiB, without holding more", async () => {
   const backend = await rawBackend((socket, all, connection) => {
     if (all.endsWith("\r\n\r\n")) socket.write(OK);

@@ -29,7 +29,7 @@ function ask(agent) {
       response.on("data", (chunk) => (body += chunk));
       response.on("error", (error) => end(error.message));
       response.on("end", () => {
-        if (response.statusCode !== 200) return end(`status ${response.statusCode}`);
+        if (response.statusCode !== 200) return end(`status ${response.statusCode}: ${body.trim()}`);
         const by = body.split(" ")[0];
         answers[by] = (answers[by] ?? 0) + 1;
         end();

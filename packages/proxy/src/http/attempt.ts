@@ -157,13 +157,15 @@ export function closedUnanswered(
   }
   // On a kept connection a reset is only its age; on a new one something is wrong with the backend.
   if (!reused) conversation.service.pool.failed(upstream.backend, "connection reset before an answer");
-  if (reused || conversation.idempotent) died(conversation, { how: "reset", reused }, reason);
-  else lookForBackend(conversation, upstream.backend, reason);
+  if (reused || (conversation.idempotent && conversation.attempts < ATTEMPTS_MAX)) {
+    died(conversation, { how: "reset", reused }, reason);
+  } else lookForBackend(conversation, upstream.backend, reason);
 }
 
 /**
- * A new connection was reset under a request that must not be acted on twice. If the backend takes no connections any
- * more, its process died with the request still in its kernel's queue; if it does, it may have refused it on purpose.
+ * A new connection was reset under a request that must not be acted on twice, or was often enough. If the backend takes
+ * no connections any more, its process died with the request still in its kernel's queue (one that had read it would
+ * have closed in order); if it does, it may have refused it on purpose.
  */
 function lookForBackend(conversation: Conversation, backend: Backend, reason: string): void {
   const { service, surroundings } = conversation;
@@ -209,7 +211,7 @@ function died(conversation: Conversation, death: Death, reason: string): void {
 // A request that may have reached backends must not go round all of them; one that never did may, for a while.
 function hasTime(conversation: Conversation, death: Death): boolean {
   if (conversation.attempts < ATTEMPTS_MAX) return true;
-  if (death.how !== "connect") return false;
+  if (death.how !== "connect" && death.how !== "lost") return false;
   const { startedMs, surroundings } = conversation;
   return surroundings.clock.monotonic() - startedMs < TRYING_MS;
 }
