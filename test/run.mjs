@@ -23,6 +23,7 @@ const SOAK_RUNS = [
     filters: ["proxy.fuzz", "proxy.churn", "proxy.streaming"],
     env: { FUZZ_MS: "600000", CHURN_CONNECTIONS: "10000", STREAM_MIB: "1024" },
   },
+  { project: "contract", filters: ["registry-soak"], env: { CHURN_MS: "3600000" }, msMax: 75 * 60_000 },
   { project: "contract", filters: ["registry-ensemble", "registry-scenarios"], env: { FAULTS: "full" } },
   { project: "soak" },
 ];
@@ -80,6 +81,7 @@ async function vitest(run) {
       stdio: ["ignore", "inherit", "inherit"],
       env: { ...process.env, ...run.env, TMPDIR: folder },
     }),
+    run.msMax ?? RUN_MS_MAX,
   );
   const results = readReport(report);
   const totals = totalsOf(results, code);
@@ -90,7 +92,7 @@ async function vitest(run) {
 }
 
 /** The exit code of a child that gets our signals, and is ended when it takes too long. */
-function ended(child) {
+function ended(child, msMax) {
   return new Promise((resolve) => {
     let interrupted = false;
     const forward = (signal) => {
@@ -99,7 +101,7 @@ function ended(child) {
     };
     const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
     for (const signal of signals) process.on(signal, forward);
-    const limit = setTimeout(() => child.kill("SIGTERM"), RUN_MS_MAX);
+    const limit = setTimeout(() => child.kill("SIGTERM"), msMax);
     child.once("exit", (code) => {
       clearTimeout(limit);
       for (const signal of signals) process.off(signal, forward);

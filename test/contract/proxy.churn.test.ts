@@ -12,7 +12,7 @@ import {
   rawClient,
   startBench,
 } from "../../packages/proxy/src/testing/bench.ts";
-import { usedBytes } from "../support/memory.ts";
+import { usedBytes } from "../support/memory.mjs";
 
 const CONNECTIONS = Number(process.env.CHURN_CONNECTIONS ?? 2_000);
 const AT_ONCE = 50;

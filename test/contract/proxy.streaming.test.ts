@@ -14,7 +14,7 @@ import {
   rawClient,
   startBench,
 } from "../../packages/proxy/src/testing/bench.ts";
-import { usedBytes } from "../support/memory.ts";
+import { usedBytes } from "../support/memory.mjs";
 
 const MIB = 1024 * 1024;
 const SIZE = Number(process.env.STREAM_MIB ?? 64) * MIB;

@@ -99,9 +99,11 @@ function settle<T>(
   });
 }
 
-/** Every node below a path that has a text, relative path → text. */
+/** Every node below a path that has a text, relative path → text; nothing that was written before the call is missing. */
 export async function zookeeperRead(endpoint: string, path: string): Promise<Map<string, string>> {
   return withZooKeeper(endpoint, async (client) => {
+    // The library has no sync. A write, though it changes nothing, is answered when the server has caught up with it.
+    await settle((done) => client.transaction().check("/").commit(done));
     const found = new Map<string, string>();
     const visit = async (at: string): Promise<void> => {
       const data = await settle<Buffer>((done) => client.getData(at, done), zookeeper.Exception.NO_NODE);

@@ -1,0 +1,145 @@
+import type { Registry } from "@smartstack/core";
+import { seededRandom, until } from "@smartstack/core/testing";
+import type { RegistryConfig } from "@smartstack/registry";
+import { expect, test } from "vitest";
+import { etcdRead, startEtcd, type TestServer } from "../support/etcd.ts";
+import { processUsage } from "../support/memory.mjs";
+import { startWatcher, type Watcher, type WatcherReport } from "../support/registry-watcher.ts";
+import { type ProcessUsage, trends, type UsageSample } from "../support/usage-trend.ts";
+import { startZooKeeper, TICK_MS, zookeeperRead } from "../support/zookeeper.ts";
+import { openers } from "./registry-real-harness.ts";
+import { type RestlessNerves, restlessNerves } from "./registry-restless.ts";
+
+// Nerves that never rest, and watchers in processes of their own. At each checkpoint the nerves pause, and every watcher
+// must have seen exactly what a client of another make reads then. CHURN_MS is how long all that takes.
+
+const CHURN_MS = Number(process.env.CHURN_MS ?? 30_000);
+const SEED = Number(process.env.CHURN_SEED ?? Math.floor(Math.random() * 2 ** 32));
+const CHECKPOINTS = Math.min(60, Math.max(5, Math.round(CHURN_MS / 60_000)));
+const CHANGES_PER_SECOND = 100;
+const TTL_MS = 3_000;
+const WATCHERS = 2;
+const SERVICES = Array.from({ length: 10 }, (_, index) => `service-${index}`);
+/** From the pause to equal sets; long for a loaded machine, no more than a moment on an idle one. */
+const EQUAL_MS_MAX = 15_000;
+const PREFIX = "/soak";
+
+interface Kind {
+  readonly start: () => Promise<TestServer>;
+  /** A linearizable read by a client that is not ours: path → text. */
+  readonly read: (endpoint: string) => Promise<Map<string, string>>;
+}
+
+const KINDS: Readonly<Record<"etcd" | "zookeeper", Kind>> = {
+  etcd: {
+    start: startEtcd,
+    read: async (endpoint) => {
+      const found = await etcdRead(endpoint, `${PREFIX}/`);
+      return new Map([...found].map(([key, text]) => [key.slice(PREFIX.length + 1), text]));
+    },
+  },
+  zookeeper: { start: startZooKeeper, read: (endpoint) => zookeeperRead(endpoint, PREFIX) },
+};
+
+test.concurrent.for(["etcd", "zookeeper"] as const)(
+  "%s: at each pause of a churn all see what lies there",
+  { timeout: 2 * CHURN_MS + 120_000 },
+  async (kind, { onTestFinished }) => {
+    const server = await KINDS[kind].start();
+    onTestFinished(() => server.stop());
+    const config = { type: kind, hosts: [server.endpoint], prefix: PREFIX, ttl: TTL_MS } satisfies RegistryConfig;
+    const watchers = Array.from({ length: WATCHERS }, () => startWatcher(config, SERVICES));
+    for (const watcher of watchers) onTestFinished(() => watcher.stop());
+    const open = (): Promise<Registry> => openers(config).open();
+    const nerves = await restlessNerves({
+      ...{ services: SERVICES, nodes: 8, instances: 3, changesPerSecond: CHANGES_PER_SECOND, open },
+      ...{ random: seededRandom(SEED), goneMs: TTL_MS + TICK_MS + 1_000 },
+    });
+    const read = (): Promise<Lines> => linesRead(KINDS[kind].read(server.endpoint));
+    const samples: UsageSample[] = [];
+    const startedMs = performance.now();
+    for (let number = 1; number <= CHECKPOINTS; number++) {
+      const untilMs = startedMs + (number * CHURN_MS) / CHECKPOINTS - performance.now();
+      await new Promise((resolve) => setTimeout(resolve, untilMs));
+      await nerves.pause();
+      const { found, reports, afterMs } = await equalSets(read, watchers);
+      expect(ofLiving(found, nerves), `CHURN_SEED=${SEED}`).toEqual(linesOf([...nerves.wanted()]));
+      samples.push(sampleOf(reports));
+      print(kind, `checkpoint ${number} of ${CHECKPOINTS}: ${found.length} entries, equal after ${afterMs} ms`);
+      print(kind, `  ${JSON.stringify(nerves.counts())} ${reports.map(told).join("; ")}`);
+      nerves.resume();
+    }
+    await nerves.stop();
+    await until(async () => (await equalSets(read, watchers)).found.length === 0, {
+      ...{ what: "nothing is left", timeoutMs: EQUAL_MS_MAX },
+    });
+    for (const line of trends(samples)) print(kind, line);
+  },
+);
+
+/** One for each entry, sorted; what tells one state of an entry from another. */
+type Lines = readonly string[];
+
+function linesOf(documents: readonly (readonly [path: string, document: object])[]): Lines {
+  const line = ([path, document]: readonly [string, object]): string => {
+    const { host, port, weight, state, node, boot } = document as Readonly<Record<string, unknown>>;
+    return [path, host, port, weight, state, node, boot].join(" ");
+  };
+  return documents.map(line).sort();
+}
+
+async function linesRead(reading: Promise<ReadonlyMap<string, string>>): Promise<Lines> {
+  return linesOf([...(await reading)].map(([path, text]) => [path, JSON.parse(text) as object]));
+}
+
+function nodeOf(line: string): string {
+  return line.split(" ").at(-2) ?? "";
+}
+
+function ofLiving(lines: Lines, nerves: RestlessNerves): Lines {
+  return lines.filter((line) => nerves.lives(nodeOf(line)));
+}
+
+/** Reads until every watcher has seen what lies there, and that has not changed meanwhile: entries of the dead may end. */
+async function equalSets(
+  read: () => Promise<Lines>,
+  watchers: readonly Watcher[],
+): Promise<{ readonly found: Lines; readonly reports: readonly WatcherReport[]; readonly afterMs: number }> {
+  const startedMs = performance.now();
+  for (;;) {
+    const found = await read();
+    const reports = await Promise.all(watchers.map((watcher) => watcher.report("documents")));
+    const afterMs = Math.round(performance.now() - startedMs);
+    const differences = reports.flatMap((report, index) => differencesOf(found, report, `watcher ${index}`));
+    const moved = (await read()).join("\n") !== found.join("\n");
+    if (!moved && differences.length === 0) return { found, reports, afterMs };
+    if (afterMs > EQUAL_MS_MAX) expect(differences, `${afterMs} ms after the pause, CHURN_SEED=${SEED}`).toEqual([]);
+  }
+}
+
+/** What the read has and a watcher lacks, and the other way round. */
+function differencesOf(found: Lines, { documents = [] }: WatcherReport, who: string): string[] {
+  if (documents.length !== SERVICES.length) return [`${who} follows ${documents.length} services`];
+  return documents.flatMap(([service, present]) => {
+    const seen = new Set(linesOf(present));
+    const there = new Set(found.filter((line) => line.startsWith(`${service}/`) || line.startsWith(".nodes/")));
+    return [
+      ...[...there].filter((line) => !seen.has(line)).map((line) => `${who} of ${service} lacks ${line}`),
+      ...[...seen].filter((line) => !there.has(line)).map((line) => `${who} of ${service} still has ${line}`),
+    ];
+  });
+}
+
+/** The process of each watcher, and this one, which has the nerves of both kinds. */
+function sampleOf(reports: readonly WatcherReport[]): UsageSample {
+  const watchers = reports.map(({ usage }, index): [string, ProcessUsage] => [`watcher ${index}`, usage]);
+  return { atMs: performance.now(), processes: new Map([...watchers, ["nerves and test", processUsage()]]) };
+}
+
+function told({ usage, batches, resets }: WatcherReport): string {
+  return `${Math.round(usage.residentBytes / 2 ** 20)} MiB, ${usage.descriptors} fds, ${batches} batches, ${resets} resets`;
+}
+
+function print(kind: string, line: string): void {
+  process.stdout.write(`${kind} ${line}\n`);
+}
