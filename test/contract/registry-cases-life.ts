@@ -30,6 +30,36 @@ async function saysHowItIs(context: CaseContext): Promise<void> {
   assert.ok(used.status().sinceMs > sinceMs, "its age grows");
 }
 
+async function saysHowFreshItIs(context: CaseContext): Promise<void> {
+  const unused = (await context.open()).status();
+  assert.equal(unused.stalenessMs, undefined, "nothing was proved yet");
+  assert.deepEqual(unused.counters, { loads: 0, batches: 0, writes: 0, writeFailures: 0 });
+  const { registry, session } = await scene(context, records("web", 1));
+  const reader = await context.open();
+  const follower = followed(context, reader, "web");
+  await soon(context, "read", () => follower.names().length === 1);
+  let stalestMs = 0;
+  await until(
+    () => {
+      const { stalenessMs = assert.fail("read, and nothing proved") } = reader.status();
+      const fresher = stalenessMs === 0 || stalenessMs < stalestMs;
+      stalestMs = stalenessMs;
+      return fresher;
+    },
+    { what: "a new proof without any change", timeoutMs: 6_000 },
+  );
+  const before = reader.status();
+  await session.put(record("web", "more", 1));
+  await soon(context, "seen", () => follower.names().includes("more"));
+  await soon(context, "a later revision", () => (reader.status().revision ?? 0) > (before.revision ?? Infinity));
+  const { loads, batches } = reader.status().counters;
+  assert.equal(loads, 1);
+  assert.ok(batches > before.counters.batches);
+  const { writes, writeFailures } = registry.status().counters;
+  assert.ok(writes >= 2, "the announcement, and the one after it");
+  assert.equal(writeFailures, 0);
+}
+
 async function refusesOnceClosed(context: CaseContext): Promise<void> {
   const { registry, session } = await scene(context, records("web", 1));
   await registry.close();
@@ -129,6 +159,9 @@ async function saysSoWhenAway(context: CaseContext): Promise<void> {
     await soon(context, "both say so", () => !registry.status().connected && !reader.status().connected);
     assert.ok((reader.status().lastError ?? "") !== "");
     assert.equal(follower.names().length, 1, "what was known stays");
+    const { stalenessMs = assert.fail("it was read") } = reader.status();
+    await pause(100);
+    assert.ok((reader.status().stalenessMs ?? 0) >= stalenessMs + 90, "what nobody proves grows stale");
     const beganMs = performance.now();
     await registry.close();
     assert.ok(performance.now() - beganMs < 2_000, "closes in time while its server is away");
@@ -144,6 +177,7 @@ export const SERVICES_COME_BACK = "the list of services comes back after an outa
 
 export const lifeCases: readonly RegistryCase[] = [
   { name: "says how it is", run: saysHowItIs },
+  { name: "says how fresh it is, and counts what it does", run: saysHowFreshItIs },
   { name: "refuses everything once closed", run: refusesOnceClosed },
   { name: "close ends its watches", run: closeEndsWatches },
   { name: "closes within 2 s, twice at once", run: closesAtOnce },

@@ -9,6 +9,7 @@ import { createSynapse, synapseConfig } from "@smartstack/synapse";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { etcdClient } from "../../packages/registry/src/etcd/client.ts";
 import { etcdctl, etcdEntries, etcdRevision, etcdWrite, startEtcd, type TestServer } from "../support/etcd.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { freePort } from "../support/ports.ts";
 import { NEVER, owner, record, records } from "./registry-case.ts";
 import { announcer, type Follower, follow } from "./registry-follower.ts";
@@ -123,6 +124,28 @@ it("F3 a deleted entry and one overwritten with junk are repaired, and the other
   expect(new Set([...entries.values()].map(({ lease }) => lease)).size, "repaired on our lease").toBe(1);
   expect(follower.history.slice(begun).every(({ instances }) => instances.has("web-2"))).toBe(true);
   expect(nerve.sessions).toHaveLength(1);
+});
+
+it("one of a watch's connections that falls silent alone is noticed as soon as a whole server", async () => {
+  const silences = await Promise.all(
+    [/range: .*DEADLINE_EXCEEDED|range did not finish/, /watch gives no sign of life/].map(async (reason, index) => {
+      const proxy = await startFaultProxy(server.endpoint);
+      cleanups.push(() => proxy.close());
+      const registry = await open("/silent", proxy.endpoint);
+      const follower = followed(registry);
+      await until(() => follower.batches.length > 0, { what: "watched" });
+      expect(proxy.open(), "reads and the watch have a connection each").toBe(2);
+      proxy.stallOnly(index);
+      const silentMs = performance.now();
+      await until(() => !registry.status().connected, { what: "noticed", everyMs: 10 });
+      expect(registry.status().lastError).toMatch(reason);
+      const tookMs = performance.now() - silentMs;
+      await until(() => follower.resets() > 1, { what: "watched by new connections" });
+      return Math.round(tookMs);
+    }),
+  );
+  console.log(`a silent connection of etcd: noticed after ${silences.join(" and ")} ms`);
+  expect(Math.max(...silences)).toBeLessThan(5_000);
 });
 
 it("F7 both sides begin before their etcd, and need no restart once it is there", async () => {

@@ -137,7 +137,7 @@ describe("a watch", () => {
     const source = etcdSource({
       prefix: "/compacted",
       clock: systemClock,
-      onRevision: () => undefined,
+      onProof: () => undefined,
       servers: serversOf(async () => {
         const real = await client();
         if (attempts++ > 0) return real;
@@ -169,7 +169,7 @@ describe("a watch", () => {
     const source = etcdSource({
       prefix: "/ahead",
       clock: systemClock,
-      onRevision: () => undefined,
+      onProof: () => undefined,
       servers: serversOf(async () => {
         const real = await client();
         const range: EtcdClient["range"] = async (request, msMax) => {
@@ -211,7 +211,7 @@ describe("a watch", () => {
     const source = etcdSource({
       prefix: "/long",
       clock: systemClock,
-      onRevision: () => undefined,
+      onProof: () => undefined,
       servers: serversOf(() => client()),
     });
     let listed = 0;

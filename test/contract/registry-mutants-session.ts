@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Registry, Session } from "@smartstack/core";
+import type { Registry, RegistryStatus, Session } from "@smartstack/core";
 import { decodeInstance } from "@smartstack/core";
 import type { MemoryStore } from "../../packages/registry/src/memory.ts";
 import { NEVER } from "./registry-case.ts";
@@ -206,6 +206,22 @@ export const SESSION_MUTANTS: Readonly<Record<string, Mutant>> = {
   "says that it is connected": {
     wrap: (registry) => ({ ...registry, status: () => ({ ...registry.status(), connected: true }) }),
     fails: ["says how it is", "says so when its server is away, and closes in time"],
+  },
+  "takes what it read once for the truth": {
+    wrap: (registry) => {
+      let first: number | undefined;
+      const status = (): RegistryStatus => {
+        const { stalenessMs, ...rest } = registry.status();
+        first ??= stalenessMs === undefined ? undefined : performance.now();
+        return first === undefined ? rest : { ...rest, stalenessMs: performance.now() - first + 1 };
+      };
+      return { ...registry, status };
+    },
+    fails: ["says how fresh it is, and counts what it does"],
+  },
+  "is always fresh": {
+    wrap: (registry) => ({ ...registry, status: () => ({ ...registry.status(), stalenessMs: 0 }) }),
+    fails: ["says how fresh it is, and counts what it does", "says so when its server is away, and closes in time"],
   },
   "does not close": {
     wrap: (registry) => ({ ...registry, close: async () => undefined }),

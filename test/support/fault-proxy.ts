@@ -12,6 +12,8 @@ export interface FaultProxy {
   cut(): void;
   /** Carries nothing more, breaks nothing, takes new connections: as a firewall that drops packets. */
   stall(): void;
+  /** The same for one of the connections that are open, by the order in which they came. */
+  stallOnly(index: number): void;
   /** On each connection there is, carries the server's next `bytes` bytes and breaks it then, in the middle of whatever it said. */
   cutAfter(bytes: number): void;
   /** Says this to every client, as if the server had. */
@@ -100,6 +102,11 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
     stall() {
       state = "stalled";
       for (const pair of pairs) hold(pair);
+    },
+    stallOnly(index) {
+      const pair = [...pairs][index];
+      if (pair === undefined) throw new Error(`no connection ${index} among ${pairs.size}`);
+      hold(pair);
     },
     heal() {
       state = "whole";

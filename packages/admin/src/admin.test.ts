@@ -285,6 +285,37 @@ describe("metrics", () => {
     expect(text).toContain("process_cpu_seconds_total");
   });
 
+  it("shows of each registry how fresh it is and what was done, in base units", async () => {
+    const counters = { loads: 2, batches: 40, writes: 7, writeFailures: 1 };
+    const etcd = { type: "etcd", target: "e:2379/x", connected: true, sinceMs: 5, ttlMs: 10_000, counters };
+    const registries = [
+      { ...etcd, stalenessMs: 1_500, revision: 77 },
+      { ...etcd, type: "zookeeper", connected: false },
+    ];
+    const status = () => ({ ...sources.status(), registries });
+    await begin({ sources: { ...sources, status } });
+    await ask("/metrics");
+    const { text } = await ask("/metrics");
+    const shown = text.split("\n").filter((line) => line.startsWith("smartstack_registry_") && line.includes("{"));
+    const of = (type: string, values: Readonly<Record<string, number>>): string[] =>
+      Object.entries(values).map(
+        ([name, value]) => `smartstack_registry_${name}{type="${type}",target="e:2379/x"} ${value}`,
+      );
+    const common = {
+      ttl_seconds: 10,
+      loads_total: 2,
+      watch_batches_total: 40,
+      writes_total: 7,
+      write_failures_total: 1,
+    };
+    expect(shown.sort()).toEqual(
+      [
+        ...of("etcd", { ...common, connected: 1, staleness_seconds: 1.5, revision: 77 }),
+        ...of("zookeeper", { ...common, connected: 0 }),
+      ].sort(),
+    );
+  });
+
   it("does not show Docker as away where nobody watches it", async () => {
     await begin();
     expect((await ask("/metrics")).text).not.toContain("docker_connected");

@@ -64,7 +64,13 @@ const WEB: ServiceStatus = {
     retries: 0,
   },
 };
-const ETCD: RegistryStatus = { type: "etcd", target: "10.0.0.9:2379", connected: true, sinceMs: 0 };
+const ETCD: RegistryStatus = {
+  type: "etcd",
+  target: "10.0.0.9:2379",
+  connected: true,
+  sinceMs: 0,
+  counters: { loads: 0, batches: 0, writes: 0, writeFailures: 0 },
+};
 const STATUS: StackStatus = {
   role: "up",
   version: "1",

@@ -21,6 +21,7 @@ export function metricFamilies(sources: AdminSources, events: EventCounts): () =
   const collect = [
     eventMetrics(events, gauge, counter),
     processMetrics(sources, gauge),
+    registryMetrics(sources, gauge, counter),
     serviceMetrics(sources, gauge, counter),
     backendMetrics(sources, gauge, counter),
     containerMetrics(sources, gauge),
@@ -62,17 +63,39 @@ function processMetrics(sources: AdminSources, gauge: MakeGauge): () => void {
   const info = gauge("info", "Always 1", ["version", "role", "node"]);
   const started = gauge("start_time_seconds", "When this process started, Unix time");
   const ready = gauge("ready", "1 while /readyz answers 200");
-  const connected = gauge("registry_connected", "1 while the registry answers", ["type", "target"]);
-  const ttl = gauge("registry_ttl_seconds", "Granted lease or session time", ["type", "target"]);
   return () => {
     const status = sources.status();
-    for (const metric of [info, connected, ttl]) metric.reset();
+    info.reset();
     info.set({ version: status.version, role: status.role, node: status.node ?? "" }, 1);
     started.set(status.startedMs / 1_000);
     ready.set(status.readiness.every((part) => part.ready) ? 1 : 0);
-    for (const { type, target, connected: up, ttlMs } of status.registries) {
-      connected.set({ type, target }, up ? 1 : 0);
-      if (ttlMs !== undefined) ttl.set({ type, target }, ttlMs / 1_000);
+  };
+}
+
+/** One series for each registry that this process has opened. */
+function registryMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCounter): () => void {
+  const labels = ["type", "target"];
+  const connected = gauge("registry_connected", "1 while the registry answers", labels);
+  const ttl = gauge("registry_ttl_seconds", "Granted lease or session time", labels);
+  const staleness = gauge("registry_staleness_seconds", "Since what is known of it was last proved true", labels);
+  const revision = gauge("registry_revision", "Its own count of changes, as far as it has been seen", labels);
+  const loads = counter("registry_loads_total", "Times everything was read: at first, and after each doubt", labels);
+  const batches = counter("registry_watch_batches_total", "News that watchers were told, loads among them", labels);
+  const writes = counter("registry_writes_total", "Writes and deletes that it took", labels);
+  const failures = counter("registry_write_failures_total", "Writes and deletes that it did not take", labels);
+  const all: readonly Metric[] = [connected, ttl, staleness, revision, loads, batches, writes, failures];
+  return () => {
+    for (const metric of all) metric.reset();
+    for (const { type, target, counters, ...status } of sources.status().registries) {
+      const label = { type, target };
+      connected.set(label, status.connected ? 1 : 0);
+      if (status.ttlMs !== undefined) ttl.set(label, status.ttlMs / 1_000);
+      if (status.stalenessMs !== undefined) staleness.set(label, status.stalenessMs / 1_000);
+      if (status.revision !== undefined) revision.set(label, status.revision);
+      loads.inc(label, counters.loads);
+      batches.inc(label, counters.batches);
+      writes.inc(label, counters.writes);
+      failures.inc(label, counters.writeFailures);
     }
   };
 }

@@ -126,7 +126,15 @@ const running = {
   version: "1",
   node: "n1",
   startedMs: 0,
-  registries: [{ type: "memory", target: "", connected: true, sinceMs: 0 }],
+  registries: [
+    {
+      type: "memory",
+      target: "",
+      connected: true,
+      sinceMs: 0,
+      counters: { loads: 0, batches: 0, writes: 0, writeFailures: 0 },
+    },
+  ],
   readiness: [{ part: "docker", ready: false, reason: "cannot reach it" }],
   unseen: ["docker.filter takes only some"],
 };

@@ -1,4 +1,4 @@
-import type { ContainerStatus, RegistrationStatus, ServiceStatus, StackStatus } from "@smartstack/core";
+import type { ContainerStatus, RegistrationStatus, RegistryStatus, ServiceStatus, StackStatus } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
 import { wrap } from "./lines.ts";
 import { statusLines } from "./status-lines.ts";
@@ -18,6 +18,16 @@ const REGISTRATION: RegistrationStatus = {
   reason: "200",
   sinceMs: 0,
 };
+const REGISTRY: RegistryStatus = {
+  type: "etcd",
+  target: "10.0.0.1:2379",
+  connected: true,
+  sinceMs: 62_300,
+  stalenessMs: 1_240,
+  revision: 77,
+  session: "lease 1f",
+  counters: { loads: 1, batches: 1, writes: 0, writeFailures: 0 },
+};
 const GOOD: ContainerStatus = {
   id: "0123456789ab",
   name: "good",
@@ -33,6 +43,26 @@ const IGNORED: ContainerStatus = { ...GOOD, registrations: [], asks: [], ignored
 function lines(containers: readonly ContainerStatus[], services: readonly ServiceStatus[] = []): readonly string[] {
   return statusLines({ process: PROCESS, services, containers }).slice(2);
 }
+
+describe("a registry", () => {
+  const of = (registry: RegistryStatus): string | undefined =>
+    statusLines({ process: { ...PROCESS, registries: [registry] }, services: [], containers: [] })[1];
+
+  it("says how fresh what is known of it is", () => {
+    const { revision: _, session: __, ...bare } = REGISTRY;
+    expect(of(REGISTRY)).toBe(
+      "registry etcd (10.0.0.1:2379): connected for 62.3 s, seen 1.2 s ago, revision 77, lease 1f",
+    );
+    expect(of(bare)).toBe("registry etcd (10.0.0.1:2379): connected for 62.3 s, seen 1.2 s ago");
+  });
+
+  it("says since when it is away, and why", () => {
+    const away = { ...REGISTRY, connected: false };
+    const { stalenessMs: _, ...never } = away;
+    expect(of({ ...away, lastError: "refused" })).toMatch(/: away for 62.3 s, seen 1.2 s ago: refused$/);
+    expect(of(never)).toMatch(/: away for 62.3 s, never seen: no reason given$/);
+  });
+});
 
 describe("containers", () => {
   it("have a row each, the reasons below it, and those with a problem last", () => {

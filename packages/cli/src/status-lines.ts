@@ -1,4 +1,4 @@
-import type { ContainerStatus, RegistrationStatus, ServiceStatus, StackStatus } from "@smartstack/core";
+import type { ContainerStatus, RegistrationStatus, RegistryStatus, ServiceStatus, StackStatus } from "@smartstack/core";
 import { table } from "./table.ts";
 
 export interface Shown {
@@ -23,13 +23,21 @@ export function statusLines({ process, services, containers }: Shown): readonly 
 function processLines({ version, role, node, registries, readiness, unseen }: StackStatus): readonly string[] {
   return [
     `smartstack ${version} ${role}${node === undefined ? "" : `, node ${node}`}`,
-    ...registries.map(({ type, target, connected, lastError }) => {
-      const state = connected ? "connected" : `away: ${lastError ?? "no reason given"}`;
-      return `registry ${type} (${target}): ${state}`;
-    }),
+    ...registries.map((registry) => `registry ${registry.type} (${registry.target}): ${registryState(registry)}`),
     ...readiness.filter((part) => !part.ready).map((part) => `${part.part}: ${part.reason}`),
     ...unseen,
   ];
+}
+
+function registryState({ connected, sinceMs, stalenessMs, revision, session, lastError }: RegistryStatus): string {
+  const proof = stalenessMs === undefined ? "never seen" : `seen ${secondsText(stalenessMs)} ago`;
+  if (!connected) return `away for ${secondsText(sinceMs)}, ${proof}: ${lastError ?? "no reason given"}`;
+  const facts = [proof, ...(revision === undefined ? [] : [`revision ${revision}`]), ...(session ? [session] : [])];
+  return `connected for ${secondsText(sinceMs)}, ${facts.join(", ")}`;
+}
+
+function secondsText(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
 }
 
 /** One table over all services, so that their backends line up, cut at each service's own line. */

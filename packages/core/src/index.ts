@@ -41,7 +41,14 @@ export {
   nodeNameProblem,
   serviceNameProblem,
 } from "./names.ts";
-export { entryKey, lossOf, type Registry, type RegistryStatus, type Session } from "./registry.ts";
+export {
+  entryKey,
+  lossOf,
+  type Registry,
+  type RegistryCounters,
+  type RegistryStatus,
+  type Session,
+} from "./registry.ts";
 export type {
   BackendCounters,
   BackendStatus,

@@ -73,11 +73,34 @@ export interface RegistryStatus {
   readonly connected: boolean;
   /** Monotonic milliseconds since `connected` last changed. */
   readonly sinceMs: number;
-  /** etcd's revision, ZooKeeper's session id, for diagnosis. */
-  readonly position?: string;
+  /**
+   * Monotonic milliseconds since what is known of the contents was last proved to be the truth: by news of them, or by an
+   * answer that there is none. Absent before the first proof. Grows while nobody watches.
+   */
+  readonly stalenessMs?: number;
+  /**
+   * What the registry itself counts its changes by, as far as it has been seen: etcd's revision, ZooKeeper's zxid, the time
+   * of a directory's last change in milliseconds, the commits of memory. The same for all who look at the same.
+   */
+  readonly revision?: number;
+  /** The ZooKeeper session or the etcd lease, as the server's own tools name it. */
+  readonly session?: string;
   /** The granted lease or session time. */
   readonly ttlMs?: number;
   readonly lastError?: string;
+  readonly counters: RegistryCounters;
+}
+
+/** What was done since the registry was opened. */
+export interface RegistryCounters {
+  /** Everything was read: once at the beginning, and once after each doubt. */
+  readonly loads: number;
+  /** What became true at one moment, and was told to those who watch; loads among them. */
+  readonly batches: number;
+  /** Writes and deletes that the registry took: an announcement or a withdrawal is one. */
+  readonly writes: number;
+  /** Those that it did not take, or did not answer. */
+  readonly writeFailures: number;
 }
 
 /** The key of an entry in `Session.entries()`. Service names hold no slash. */

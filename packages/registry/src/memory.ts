@@ -2,7 +2,7 @@ import { encodeNodeEntry, type InstanceRecord, type NodeEntry, type Registry, St
 import { z } from "zod";
 import { type Changes, type Held, nodePath } from "./contents.ts";
 import type { Driver, RegistryDeps } from "./driver.ts";
-import { link } from "./link.ts";
+import { type Link, link } from "./link.ts";
 import { mirror, type Source, watchLost } from "./mirror.ts";
 import { rejecter } from "./rejecter.ts";
 import { assertNotTakenOver, type Holder, openSession, refused } from "./session.ts";
@@ -11,6 +11,8 @@ import { takeOver, unclaimed } from "./take-over.ts";
 /** What several memory registries of one process share: the place of a server. */
 export interface MemoryStore {
   readonly entries: ReadonlyMap<string, Held>;
+  /** How many commits there have been. */
+  revision(): number;
   /** @throws StackError REGISTRY_UNREACHABLE while it is away. */
   commit(changes: Changes): void;
   /** Away: watches break and calls fail. Changes by `force` go on, as they do on a server that one client cannot reach. */
@@ -24,11 +26,13 @@ export function memoryStore(): MemoryStore {
   const entries = new Map<string, Held>();
   const subscribers = new Set<{ changed(changes: Changes): void; away(): void }>();
   let away = false;
+  let revision = 0;
   const assertHere = (): void => {
     if (away)
       throw new StackError("REGISTRY_UNREACHABLE", "the store is away", { side: "registry", retry: "after-backoff" });
   };
   const force = (changes: Changes): void => {
+    revision++;
     for (const [path, held] of changes) {
       if (held === undefined) entries.delete(path);
       else entries.set(path, held);
@@ -37,6 +41,7 @@ export function memoryStore(): MemoryStore {
   };
   return {
     entries,
+    revision: () => revision,
     force,
     commit(changes) {
       assertHere();
@@ -59,7 +64,7 @@ export function memoryStore(): MemoryStore {
 /** The reference: what every other driver has to look like from outside. Entries live as long as the process. */
 export function memoryRegistry(deps: RegistryDeps, store: MemoryStore = memoryStore()): Registry {
   const state = link(deps.clock, "memory", "this process");
-  const copies = mirror(sourceOf(store), state, rejecter(deps.events), deps.clock);
+  const copies = mirror(sourceOf(store, state), state, rejecter(deps.events), deps.clock);
   const announced = new Set<string>();
   return {
     type: "memory",
@@ -68,7 +73,7 @@ export function memoryRegistry(deps: RegistryDeps, store: MemoryStore = memorySt
       const path = nodePath(owner.node);
       assertNotTakenOver(owner, announced.has(owner.boot), store.entries.get(path)?.text);
       const written = announceChanges(owner, unclaimed(restore, owner, copy), store);
-      store.commit(written);
+      await state.writing(commit(store, written));
       announced.add(owner.boot);
       state.up();
       const lost = new AbortController();
@@ -77,9 +82,18 @@ export function memoryRegistry(deps: RegistryDeps, store: MemoryStore = memorySt
     },
     watch: (service, signal) => copies.watch(service, signal),
     services: (signal) => copies.services(signal),
-    status: () => state.status(),
+    status() {
+      // What is in memory needs no other proof than that it is reached.
+      if (state.status().connected) state.proved(store.revision());
+      return state.status();
+    },
     close: () => copies.close(),
   };
+}
+
+/** What throws becomes a promise that rejects. */
+async function commit(store: MemoryStore, changes: Changes): Promise<void> {
+  store.commit(changes);
 }
 
 function announceChanges(owner: NodeEntry, restore: readonly InstanceRecord[], store: MemoryStore): Changes {
@@ -113,12 +127,15 @@ function holderOf(owner: NodeEntry, store: MemoryStore): Holder {
   };
 }
 
-function sourceOf(store: MemoryStore): Source {
+function sourceOf(store: MemoryStore, state: Link): Source {
   return (sink, signal) =>
     new Promise<void>((resolve, reject) => {
       const leave = store.subscribe({
         changed: (changes) => sink.apply(changes),
-        away: () => reject(watchLost("the store went away")),
+        away() {
+          state.proved(store.revision());
+          reject(watchLost("the store went away"));
+        },
       });
       signal.addEventListener("abort", () => {
         leave();

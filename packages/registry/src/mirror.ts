@@ -173,12 +173,13 @@ function begin(source: Source, link: Link, reject: Reject): Run {
     reset(all) {
       if (ended !== undefined) return;
       held.apply(all);
-      link.up();
+      link.told("everything");
       resolveLoaded(copy);
     },
     apply(changes) {
       if (ended !== undefined) return;
       const delta = held.apply(changes);
+      link.told("changes");
       for (const subscriber of [...subscribers]) subscriber.changed(changes, delta);
     },
   };

@@ -14,6 +14,7 @@ import {
 } from "@smartstack/core";
 import { assertUnclaimed, holderBesides } from "./claims.ts";
 import { type Changes, type Held, instancePath, nodePath } from "./contents.ts";
+import { counting } from "./counting.ts";
 import { lastWord } from "./last-word.ts";
 import type { Link } from "./link.ts";
 import type { Copy } from "./mirror.ts";
@@ -51,7 +52,8 @@ export interface SessionOptions {
 
 /** A session over a driver's holder. */
 export function openSession(options: SessionOptions): Session {
-  const { owner, copy, holder, lost, link, clock } = options;
+  const { owner, copy, lost, link, clock } = options;
+  const holder = counting(options.holder, link);
   let notify: (() => void) | undefined;
   let closed: Promise<void> | undefined;
   let closing = false;
@@ -99,7 +101,7 @@ export function openSession(options: SessionOptions): Session {
   lost.signal.addEventListener("abort", end, { once: true });
   const close = async (mode: "keep" | "withdraw"): Promise<void> => {
     if (lost.signal.aborted) return;
-    if (!shut) await lastWord(mode, options, [...own.entries().keys()]);
+    if (!shut) await lastWord(mode, { holder, link, clock }, [...own.entries().keys()]);
     holder.stop();
   };
   if (lost.signal.aborted) end();

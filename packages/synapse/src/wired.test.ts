@@ -88,7 +88,13 @@ function scripted(): { readonly registry: Registry; readonly feed: (batch: Batch
       return made;
     },
     services: () => channel<readonly string[]>(1, () => new Error("overflow")),
-    status: () => ({ type: "scripted", target: "test", connected: true, sinceMs: 0 }),
+    status: () => ({
+      type: "scripted",
+      target: "test",
+      connected: true,
+      sinceMs: 0,
+      counters: { loads: 0, batches: 0, writes: 0, writeFailures: 0 },
+    }),
     close: async () => feed?.end(),
   };
   return {

@@ -31,8 +31,8 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
   const { prefix, hosts } = config;
   const state = link(clock, "etcd", `${hosts.join(",")}${prefix}`);
   const cluster = servers(config, deps);
-  const onRevision = (revision: string): void => state.up({ position: `revision ${revision}` });
-  const source = etcdSource({ servers: cluster, prefix, clock, onRevision });
+  const onProof = (revision: string): void => state.proved(Number(revision));
+  const source = etcdSource({ servers: cluster, prefix, clock, onProof });
   const layout = config.layout && LAYOUTS[config.layout];
   const read: Source = layout ? (sink, signal) => source(translating(layout, sink), signal) : source;
   const copies = mirror(read, state, rejecter(events), clock);
@@ -48,13 +48,12 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
   ): Promise<Session> => {
     const lease = await holdLease(client, leases.get(owner.node), config.ttl, clock);
     leases.set(owner.node, lease);
-    const written = await claim(client, {
-      prefix,
-      owner,
+    const announcedBefore = announced.has(owner.boot);
+    const claimed = claim(client, {
+      ...{ prefix, owner, lease, announcedBefore },
       restore: unclaimed(restore, owner, copy),
-      lease,
-      announcedBefore: announced.has(owner.boot),
     });
+    const written = await state.writing(claimed);
     announced.add(owner.boot);
     const lost = new AbortController();
     const stopRenewing = await keepLease(client, lease, clock, (error) => {
@@ -74,7 +73,7 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
     const holder = etcdHolder({ client, prefix, owner, lease, renew, stop, forget });
     try {
       const session = openSession({ owner, copy, holder, written, lost, link: state, clock });
-      state.up({ ttlMs: lease.ttlMs });
+      state.up({ session: `lease ${BigInt(lease.id).toString(16)}`, ttlMs: lease.ttlMs });
       return session;
     } catch (error) {
       // The copy ended meanwhile, by close() perhaps: nothing may go on renewing.

@@ -5,13 +5,15 @@ import { PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
 import { type Sink, type Source, watchLost } from "../mirror.ts";
 import type { EtcdClient } from "./client.ts";
 import { heldOf, keyOf, list, pathOf, rangeOf } from "./keys.ts";
+import { pulseOf } from "./pulse.ts";
 import type { Servers } from "./servers.ts";
 
 export interface EtcdSourceOptions {
   readonly servers: Servers;
   readonly prefix: string;
   readonly clock: Clock;
-  readonly onRevision: (revision: string) => void;
+  /** What the watch has told is the truth, as of this revision. */
+  readonly onProof: (revision: string) => void;
 }
 
 /** Lists at one revision, then watches from the one after. One watch for all: etcd sends the events of one revision together. */
@@ -40,9 +42,10 @@ async function watchFrom(
   listing: { readonly revision: string; readonly entries: ReadonlyMap<string, Held> },
   sink: Sink,
   signal: AbortSignal,
-  { prefix, clock, onRevision }: EtcdSourceOptions,
+  { prefix, clock, onProof }: EtcdSourceOptions,
 ): Promise<void> {
   const stream = await client.watch();
+  const pulse = pulseOf(stream, clock, client.host);
   let revision = BigInt(listing.revision);
   // A revision that goes back is another history: a restored backup, or an emptied server.
   const assertNotBefore = (known: bigint, next: string): void => {
@@ -54,7 +57,7 @@ async function watchFrom(
       assertNotBefore(revision, kv.mod_revision);
       revision = BigInt(kv.mod_revision);
     }
-    onRevision(response.header.revision);
+    if (response.created || response.events.length > 0) onProof(response.header.revision);
     if (response.created) sink.reset(listing.entries);
     for (const moment of momentsOf(response, prefix)) sink.apply(moment);
   };
@@ -76,7 +79,14 @@ async function watchFrom(
       stopProbing = every(clock, PROBE_EVERY_MS, () => {
         // What the watch brings until the answer is here may well be newer than the answer.
         const known = revision;
-        probe(client, prefix).then((seen) => attempt(() => assertNotBefore(known, seen)), reject);
+        Promise.all([probe(client, prefix), pulse()]).then(
+          ([seen]) =>
+            attempt(() => {
+              assertNotBefore(known, seen);
+              onProof(seen);
+            }),
+          reject,
+        );
       });
       stream.write({
         create_request: { ...rangeOf(prefix), start_revision: String(revision + 1n), progress_notify: true },

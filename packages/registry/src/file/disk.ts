@@ -33,6 +33,8 @@ export interface Disk {
   folders(): Promise<string[] | undefined>;
   entries(folder: string): Promise<string[]>;
   see(path: string): Promise<Seen | undefined>;
+  /** When something came to the root or to one of these folders, went, or was replaced, in whole milliseconds of the volume's clock. */
+  changedMs(folders: readonly string[]): Promise<number>;
   /** At most one byte more than a document may have; nothing of what is no file, or not for us to read. */
   read(path: string): Promise<string | undefined>;
   /** Whole or not at all, also after a crash: temp name, fsync, rename. Makes its folder. */
@@ -76,6 +78,13 @@ export function diskAt(root: string, clock: Clock, tag: string): Disk {
       const found = await present(`look at ${fileOf(path)}`, unlessForeign(stat(fileOf(path), { bigint: true })));
       if (found === undefined || !found.isFile()) return undefined;
       return { signature: `${found.dev}:${found.ino}:${found.ctimeNs}:${found.mtimeNs}:${found.size}` };
+    },
+    async changedMs(folders) {
+      const times = ["", ...folders].map((folder) =>
+        present(`look at ${join(root, folder)}`, stat(join(root, folder))),
+      );
+      const found = await Promise.all(times);
+      return Math.floor(Math.max(0, ...found.map((at) => at?.mtimeMs ?? 0)));
     },
     read: (path) =>
       present(

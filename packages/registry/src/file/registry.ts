@@ -1,5 +1,6 @@
 import {
   type Cancel,
+  type Clock,
   every,
   isStackError,
   type NodeEntry,
@@ -14,7 +15,7 @@ import { link } from "../link.ts";
 import { mirror } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
 import { assertNotTakenOver, type Holder, loseOnce, openSession, sessionLost } from "../session.ts";
-import { takeOver, unclaimed } from "../take-over.ts";
+import { takeOver, unclaimed, type Write } from "../take-over.ts";
 import { type Disk, diskAt } from "./disk.ts";
 import { type NodeFileHold, takeNodeFile } from "./node-file.ts";
 import { scanner } from "./scan.ts";
@@ -36,7 +37,7 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
   const open = new Set<() => void>();
   // Who only reads may not even write here.
   const onDead = sweeper(disk, () => open.size > 0, state.note);
-  const source = fileSource({ root, disk, ttlMs: ttl, clock, onDead, onError: state.note });
+  const source = fileSource({ root, disk, ttlMs: ttl, clock, onDead, onError: state.note, onProof: state.proved });
   let madeRoot = false;
   const copies = mirror(
     async (sink, signal) => {
@@ -60,9 +61,7 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
         assertNotTakenOver(owner, announced.has(owner.boot), await disk.read(nodePath(owner.node)));
         const snapshot = await scanner(disk)();
         const writes = takeOver(owner, unclaimed(restore, owner, copy), snapshot?.instances ?? [], undefined);
-        for (let from = 0; from < writes.length; from += WRITES_MAX)
-          await Promise.all(writes.slice(from, from + WRITES_MAX).map(({ path, text }) => disk.write(path, text)));
-        const hold = await takeNodeFile(disk, owner, clock);
+        const hold = await state.writing(claim(disk, owner, writes, clock));
         announced.add(owner.boot);
         state.up({ ttlMs: ttl });
         const written: Changes = new Map<string, Held>(writes.map(({ path, text }) => [path, { text }]));
@@ -85,6 +84,13 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
       await copies.close();
     },
   };
+}
+
+/** Everything of this node under its boot, the node entry last. */
+async function claim(disk: Disk, owner: NodeEntry, writes: readonly Write[], clock: Clock): Promise<NodeFileHold> {
+  for (let from = 0; from < writes.length; from += WRITES_MAX)
+    await Promise.all(writes.slice(from, from + WRITES_MAX).map(({ path, text }) => disk.write(path, text)));
+  return takeNodeFile(disk, owner, clock);
 }
 
 /** Moves the counter three times in a ttl. Returns what stops that and lets go of the file. */

@@ -29,6 +29,8 @@ export interface InstanceFile {
 export interface Snapshot {
   readonly nodes: ReadonlyMap<string, NodeFile>;
   readonly instances: ReadonlyMap<string, InstanceFile>;
+  /** When anything but a counter changed last. */
+  readonly changedMs: number;
 }
 
 /** Reads the directory again and again, each file only when it changed. Undefined when the directory is not there. */
@@ -74,13 +76,14 @@ export function scanner(disk: Disk): () => Promise<Snapshot | undefined> {
     if (folders === undefined) return undefined;
     let nodes = await readNodes();
     for (let round = 1; ; round++) {
+      const changedMs = await disk.changedMs(folders);
       const services = ((await disk.folders()) ?? []).filter((name) => serviceNameProblem(name) === undefined);
       const instances = await readInstances(services);
       const after = await readNodes();
       // A boot that appeared meanwhile wrote its instances before its node entry: they may not have been there yet.
       const settled = [...after].every(([name, { boot }]) => nodes.get(name)?.boot === boot);
       nodes = after;
-      if (settled || round === ROUNDS_MAX) return { nodes, instances };
+      if (settled || round === ROUNDS_MAX) return { nodes, instances, changedMs };
     }
   };
 }

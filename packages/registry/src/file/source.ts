@@ -19,12 +19,14 @@ export interface FileSourceOptions {
   readonly ttlMs: number;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
+  /** What was told is the truth; nothing but counters has changed since `revision`. */
+  readonly onProof: (revision: number) => void;
   /** What was found, and which nodes have been dead for long. Not awaited. */
   readonly onDead: (snapshot: Snapshot, dead: readonly string[]) => void;
 }
 
 /** Looks at the directory when told and every second, and reports what differs. */
-export function fileSource({ root, disk, ttlMs, clock, onError, onDead }: FileSourceOptions): Source {
+export function fileSource({ root, disk, ttlMs, clock, onError, onProof, onDead }: FileSourceOptions): Source {
   return async (sink, signal) => {
     const changed = trigger(root, onError);
     const scan = scanner(disk);
@@ -49,6 +51,7 @@ export function fileSource({ root, disk, ttlMs, clock, onError, onDead }: FileSo
           if (changes.size > 0) sink.apply(changes);
         }
         shown = next;
+        onProof(snapshot.changedMs);
         await changed.next(clock, signal);
       }
     } finally {

@@ -19,7 +19,7 @@ export function zooKeeperNerveRegistry(config: ZooKeeperNerveConfig, deps: Regis
   const state = link(clock, config.type, `${config.hosts.join(",")}${config.path}`);
   const layout = layoutOf(config);
   const connect = connector(config, deps, state);
-  const source = following(connect, (zk, touched) => nerveTree(zk, layout, config.decode, touched));
+  const source = following(connect, (zk, touched) => nerveTree(zk, layout, config.decode, touched), state.proved);
   const copies = mirror(source, state, rejecter(events), clock);
   const sessions = new Map<string, Resume>();
   const made = new Map<string, Made>();

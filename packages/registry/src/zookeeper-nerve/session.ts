@@ -43,7 +43,9 @@ export async function nerveSession(options: NerveSessionOptions): Promise<Sessio
   const tell = (): void => {
     if (!lost.signal.aborted && closed === undefined) notify?.();
   };
-  const nodes = ownNodes({ ...options, changed: tell });
+  // Who only announces watches its own nodes, and nothing else.
+  zk.onBeat(link.proved);
+  const nodes = ownNodes({ ...options, zk: counting(zk, link), changed: tell });
   await nodes.recover(restore);
   for (const record of restore) await nodes.put(record);
 
@@ -85,6 +87,15 @@ export async function nerveSession(options: NerveSessionOptions): Promise<Sessio
       closed ??= leave(mode, nodes, options);
       return closed;
     },
+  };
+}
+
+/** The same connection, with every write counted. */
+function counting(zk: ZooKeeper, link: Link): ZooKeeper {
+  return {
+    ...zk,
+    create: (path, text, type) => link.writing(zk.create(path, text, type)),
+    commit: (steps) => link.writing(zk.commit(steps)),
   };
 }
 

@@ -24,6 +24,8 @@ export interface ZooKeeper extends Pick<Connection, "resume" | "sessionId" | "se
   create(path: string, text: string, type: NodeType): Promise<string | undefined>;
   /** All steps or none; what it creates is ephemeral. */
   commit(steps: readonly Step[]): Promise<Refusal>;
+  /** Called with ZooKeeper's own count of changes at each heartbeat that is answered. One listener. */
+  onBeat(listener: (zxid: number) => void): void;
   /** Ends the session, and with it its ephemeral nodes; within 500 ms. */
   end(): Promise<void>;
 }
@@ -76,7 +78,11 @@ export async function openZooKeeper(options: OpenOptions): Promise<ZooKeeper> {
     connection.drop(reason);
     throw reason;
   }
-  beat(connection, clock, host, (ms) => exists("/", undefined, ms));
+  let answered: (zxid: number) => void = () => undefined;
+  beat(connection, clock, host, async (ms) => {
+    await exists("/", undefined, ms);
+    answered(connection.zxid());
+  });
 
   return {
     ...connection,
@@ -112,6 +118,9 @@ export async function openZooKeeper(options: OpenOptions): Promise<ZooKeeper> {
       return answer<string>(zookeeper.Exception.NODE_EXISTS, work, `create ${path}`);
     },
     commit: (steps) => commit(client, acl, steps, call, host),
+    onBeat(listener) {
+      answered = listener;
+    },
     async end() {
       if (closed.aborted) return;
       client.close();

@@ -21,6 +21,8 @@ export interface Connection {
   /** As `ephemeralOwner` names it, in hex. */
   readonly sessionId: string;
   readonly sessionMs: number;
+  /** The newest change that the server was at in any of its answers. */
+  zxid(): number;
   /** Aborts when the connection is over, with a StackError as its reason. */
   readonly closed: AbortSignal;
   /** Ends the connection at once, for a reason; the session lives on for its time. */
@@ -45,6 +47,7 @@ interface Internals {
     readonly servers: { readonly host: string; readonly port: number }[];
     connect(): void;
     onSocketData(bytes: Buffer): void;
+    readonly zxid: Buffer;
     readonly socket?: Socket;
     readonly connectTimeoutHandler?: NodeJS.Timeout | null;
   };
@@ -110,6 +113,7 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<Connect
     resume: { id: client.getSessionId(), password: client.getSessionPassword() },
     sessionId: client.getSessionId().toString("hex"),
     sessionMs: client.getSessionTimeout(),
+    zxid: () => Number(manager.zxid.readBigInt64BE()),
     closed: closed.signal,
     drop,
   };

@@ -31,7 +31,7 @@ export function connector(config: EnsembleConfig, { clock, random }: RegistryDep
       const zk = await openZooKeeper({ host, sessionMs: ttl, resume, access, credentials, clock, signal });
       failedMs.delete(host);
       zk.closed.addEventListener("abort", () => failed(zk.closed.reason), { once: true });
-      state.up({ position: `session 0x${zk.sessionId}`, ttlMs: zk.sessionMs });
+      state.up({ session: `session 0x${zk.sessionId}`, ttlMs: zk.sessionMs });
       return zk;
     } catch (error) {
       failed(error);

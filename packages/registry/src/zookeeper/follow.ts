@@ -19,13 +19,19 @@ export interface Tree {
   settled?(): void;
 }
 
-/** Reads a tree and keeps reading what its watches touch. `touched` is to be called whenever they touch something. */
+/**
+ * Reads a tree and keeps reading what its watches touch. `touched` is to be called whenever they touch something;
+ * `proved` is called whenever the server showed that there is nothing that it has not told of.
+ */
 export function following(
   connect: (signal: AbortSignal) => Promise<ZooKeeper>,
   treeOf: (zk: ZooKeeper, touched: () => void) => Tree,
+  proved: (zxid: number) => void,
 ): Source {
   return async (sink, signal) => {
     const zk = await connect(signal);
+    // ZooKeeper sends the events of a change before any answer that is newer than it.
+    zk.onBeat(proved);
     try {
       await follow(zk, treeOf, sink, signal);
     } finally {

@@ -19,7 +19,7 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
   const prefix = `${splitChroot(config.hosts).chroot}${config.prefix}`;
   const state = link(clock, "zookeeper", `${config.hosts.join(",")}${config.prefix}`);
   const connect = connector(config, deps, state);
-  const copies = mirror(zooKeeperSource(connect, prefix), state, rejecter(events), clock);
+  const copies = mirror(zooKeeperSource(connect, prefix, state.proved), state, rejecter(events), clock);
   const announced = new Set<string>();
   const sessions = new Map<string, Resume>();
   const open = new Set<() => void>();
@@ -32,7 +32,8 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
   ): Promise<Session> => {
     sessions.set(owner.node, zk.resume);
     const copy = await copies.join(signal);
-    const written = await claim(zk, { prefix, owner, restore, copy, announcedBefore: announced.has(owner.boot) });
+    const announcedBefore = announced.has(owner.boot);
+    const written = await state.writing(claim(zk, { prefix, owner, restore, copy, announcedBefore }));
     announced.add(owner.boot);
     const lost = new AbortController();
     const stop = (): void => {

@@ -19,6 +19,7 @@ function tree(services: number, instances: number): { readonly zk: ZooKeeper; re
     children: (path) => answer(path === "/x" ? names("s", services) : names("i", instances)),
     read: (path) => answer({ text: path }),
     closed: new AbortController().signal,
+    onBeat: () => undefined,
     end: async () => undefined,
   };
   return { zk: zk as ZooKeeper, busiest: () => busiest };
@@ -31,7 +32,11 @@ async function load(zk: ZooKeeper): Promise<ReadonlyMap<string, Held>> {
       stop.abort();
       resolve(all);
     };
-    zooKeeperSource(async () => zk, "/x")({ reset, apply: () => undefined }, stop.signal).catch(reject);
+    zooKeeperSource(
+      async () => zk,
+      "/x",
+      () => undefined,
+    )({ reset, apply: () => undefined }, stop.signal).catch(reject);
   });
 }
 

@@ -7,8 +7,12 @@ import { childrenOrNone, following, type Tree } from "./follow.ts";
 const NODES = ".nodes";
 
 /** Reads the tree under the prefix and keeps reading what its one-shot watches point at. */
-export function zooKeeperSource(connect: (signal: AbortSignal) => Promise<ZooKeeper>, prefix: string): Source {
-  return following(connect, (zk, touched) => watchedTree(zk, prefix, touched));
+export function zooKeeperSource(
+  connect: (signal: AbortSignal) => Promise<ZooKeeper>,
+  prefix: string,
+  proved: (zxid: number) => void,
+): Source {
+  return following(connect, (zk, touched) => watchedTree(zk, prefix, touched), proved);
 }
 
 /** What is known of the tree while it is read. Paths are relative to the prefix; "" is the prefix itself. */
