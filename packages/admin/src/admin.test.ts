@@ -46,6 +46,7 @@ const WEB: ServiceStatus = {
     noBackend: 1,
     refused: 0,
     retries: 5,
+    retryBudgetSpent: 0,
   },
 };
 

@@ -62,6 +62,7 @@ const WEB: ServiceStatus = {
     noBackend: 0,
     refused: 0,
     retries: 0,
+    retryBudgetSpent: 0,
   },
 };
 const ETCD: RegistryStatus = {

@@ -108,12 +108,13 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
   const responses = counter("service_responses_total", "HTTP responses by status class", ["service", "class"]);
   const noBackend = counter("service_no_backend_total", "Answered by the proxy because no backend could", labels);
   const retries = counter("service_retries_total", "Attempts beyond the first", labels);
+  const spent = counter("service_retry_budget_spent_total", "Answered with 502 for want of retry budget", labels);
   const refused = counter("service_refused_total", "Closed for lack of a PROXY protocol header", labels);
   const stale = gauge("service_stale", "1 while the view is served without its registry", labels);
   const listening = gauge("service_listeners", "Listeners by state", ["service", "state"]);
   const all: readonly Metric[] = [
     ...[clients, connections, requests, responses],
-    ...[noBackend, retries, refused, stale, listening],
+    ...[noBackend, retries, spent, refused, stale, listening],
   ];
   return () => {
     for (const metric of all) metric.reset();
@@ -123,6 +124,7 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
       requests.inc({ service }, counters.requests);
       noBackend.inc({ service }, counters.noBackend);
       retries.inc({ service }, counters.retries);
+      spent.inc({ service }, counters.retryBudgetSpent);
       refused.inc({ service }, counters.refused);
       stale.set({ service }, since === undefined ? 0 : 1);
       for (let digit = 1; digit <= 5; digit++)

@@ -47,6 +47,7 @@ const web: ServiceStatus = {
     responses: [0, 0, 7, 0, 0, 0],
     noBackend: 0,
     retries: 0,
+    retryBudgetSpent: 0,
     refused: 0,
   },
 };

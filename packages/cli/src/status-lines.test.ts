@@ -148,7 +148,16 @@ it("services stand apart, and their backends line up", () => {
     backends: [backend, { ...backend, id: "b", usable: false, reason: "draining", local: "draining" }],
     problems: ["port 80 is low"],
     stale: { sinceMs: 0, reason: "the registry is away" },
-    counters: { activeClients: 0, connections: 0, requests: 7, responses: [], noBackend: 0, refused: 0, retries: 0 },
+    counters: {
+      activeClients: 0,
+      connections: 0,
+      requests: 7,
+      responses: [],
+      noBackend: 0,
+      refused: 0,
+      retries: 0,
+      retryBudgetSpent: 0,
+    },
   };
   expect(lines([], [web, { ...web, name: "db", listeners: [], backends: [], problems: [] }])).toEqual([
     "web (http) listens on 127.0.0.1:80 (EACCES): 1 of 2 backends usable",

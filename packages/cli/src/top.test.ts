@@ -3,7 +3,15 @@ import { expect, test } from "vitest";
 import { topLines } from "./commands/top.ts";
 
 function service(name: string, mode: "tcp" | "http", requests: number, failed: number): ServiceStatus {
-  const counters = { activeClients: 3, connections: requests, requests, noBackend: failed, refused: 0, retries: 0 };
+  const counters = {
+    activeClients: 3,
+    connections: requests,
+    requests,
+    noBackend: failed,
+    refused: 0,
+    retries: 0,
+    retryBudgetSpent: 0,
+  };
   return {
     name,
     mode,

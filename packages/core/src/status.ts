@@ -61,6 +61,8 @@ export interface ServiceCounters {
   /** Answered by the proxy itself because no backend could. */
   readonly noBackend: number;
   readonly retries: number;
+  /** Requests answered with 502 because retries had become too large a part of the traffic. */
+  readonly retryBudgetSpent: number;
   /** Connections closed because they did not begin with the PROXY protocol header that was asked for. */
   readonly refused: number;
 }

@@ -55,7 +55,8 @@ export function createProxy(deps: ProxyDeps): DataPlane {
     const service = services.get(spec.name);
     if (service === undefined) {
       const { onHealth, clock, random, events } = deps;
-      const made = createService(spec, revision, createPool(spec, { clock, random, events, onHealth, probe }));
+      const pool = createPool(spec, { clock, random, events, onHealth, probe });
+      const made = createService(spec, revision, pool, clock.monotonic());
       made.draining = closing !== undefined;
       services.set(spec.name, made);
       return;

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { fakeClock, until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ProxyDeps } from "./proxy.ts";
-import { mayRetry } from "./retry.ts";
+import { isLoad, mayRetry } from "./retry.ts";
 import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
 import {
   type Bench,
@@ -34,6 +34,17 @@ describe("mayRetry", () => {
   ] as const)("%j after %j: %s", (request, death, expected) => {
     expect(mayRetry(request, death)).toBe(expected);
   });
+});
+
+it.each([
+  [{ how: "reset", reused: false }, true],
+  [{ how: "eof", reused: false }, true],
+  [{ how: "reset", reused: true }, false],
+  [{ how: "eof", reused: true }, false],
+  [{ how: "connect", reused: false }, false],
+  [{ how: "lost", reused: false }, false],
+] as const)("a retry after %j is load: %s", (death, expected) => {
+  expect(isLoad(death)).toBe(expected);
 });
 
 const GET = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -294,6 +305,61 @@ it("a GET outlives any number of backends that die one after another with it in 
     await dying[Number(at)]?.kill();
   }
   await client.expect(/^HTTP\/1.1 200 /);
+});
+
+describe("with its retry budget spent, a service", () => {
+  const retryBudget = { ratio: 0, minPerSecond: 0 };
+
+  it.each([
+    ["closes", closeAfterReading],
+    ["resets", resetAfterReading],
+  ])("answers 502 where a backend took a GET and %s, counts it, and goes on", async (_, bad) => {
+    const backends = [await rawBackend(bad), await rawBackend(serve)];
+    const client = await start(backends, { retryBudget });
+    client.send(GET + GET);
+    const text = await client.expect(/HTTP\/1.1 502 .*HTTP\/1.1 200 .*ok$|ok.*HTTP\/1.1 502 .*\n$/s);
+    expect(text).toMatch(/\r\nX-Smartstack-Reason: backend b\d: [^\r]*; retry budget spent\r\n/);
+    expect(bench.proxy.status()[0]?.counters).toMatchObject({ retries: 0, retryBudgetSpent: 1, noBackend: 0 });
+  });
+
+  it("has it again by its floor after a while", async () => {
+    const clock = fakeClock();
+    const off = { type: "tcp", when: "off", intervalMs: 1_000, timeoutMs: 1_000, rise: 1, fall: 1 } as const;
+    const bad = await rawBackend(resetAfterReading);
+    const client = await start([bad], { retryBudget: { ratio: 0, minPerSecond: 1 }, check: off }, { clock });
+    const count = (what: RegExp): number => client.text().match(what)?.length ?? 0;
+    const ask = async (n: number): Promise<void> => {
+      client.send(GET);
+      await until(() => count(/HTTP\/1.1 502 /g) === n, { what: `answer ${n}` });
+    };
+    // Ten tokens at first, two for each.
+    for (let n = 1; n <= 5; n++) await ask(n);
+    expect(count(/retry budget spent\r/g)).toBe(0);
+    await ask(6);
+    expect(count(/retry budget spent\r/g)).toBe(1);
+    await clock.advance(30_000);
+    await ask(7);
+    expect(count(/retry budget spent\r/g)).toBe(1);
+  });
+
+  it("still spares its clients what no backend has read: failed connects, kept connections that died", async () => {
+    let died = false;
+    const tired = await rawBackend((socket, all) => {
+      if (died || !all.includes("POST")) return serve(socket, all);
+      died = true;
+      socket.resetAndDestroy();
+    });
+    const client = await start([tired], {
+      retryBudget,
+      backends: [backendSpec("tired", tired.port), backendSpec("dead", await closedPort())],
+    });
+    client.send(GET + GET + POST);
+    await until(() => client.text().split("\r\n\r\nok").length === 4, { what: "three answers" });
+    expect(died).toBe(true);
+    const counters = bench.proxy.status()[0]?.counters;
+    expect(counters?.retryBudgetSpent).toBe(0);
+    expect(counters?.retries).toBeGreaterThanOrEqual(2);
+  });
 });
 
 it("gives the second chance up above 128 KiB, without holding more", async () => {

@@ -16,6 +16,15 @@ export interface Death {
   readonly reused: boolean;
 }
 
+/**
+ * Does the retry count against the service's budget? Only what a backend may have worked on is load: a connect that
+ * failed and a request that was lost with its process were read by nobody, and a kept connection's end is its age (the
+ * retry goes to a new one, so that there is one such at most for each request).
+ */
+export function isLoad(death: Death): boolean {
+  return !death.reused && (death.how === "reset" || death.how === "eof");
+}
+
 export interface Retriable {
   /** GET, HEAD or OPTIONS without a body: asking twice changes nothing. */
   readonly idempotent: boolean;

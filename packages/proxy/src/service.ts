@@ -1,6 +1,7 @@
 import type { Clock, EventBus, Random, ServiceCounters } from "@smartstack/core";
 import type { Pool } from "./pool.ts";
-import type { ServiceSpec } from "./snapshot.ts";
+import { newRetryBudget, type RetryBudget, takeRetry } from "./retry-budget.ts";
+import { DEFAULT_RETRY_BUDGET, type ServiceSpec } from "./snapshot.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 
 /** What every connection needs of the process it runs in. */
@@ -27,18 +28,42 @@ export interface Service {
   draining: boolean;
   readonly pool: Pool;
   readonly clients: Set<Client>;
+  retryBudget: RetryBudget;
   readonly counters: { -readonly [K in Exclude<keyof ServiceCounters, "responses" | "activeClients">]: number } & {
     readonly responses: number[];
   };
 }
 
-export function createService(spec: ServiceSpec, revision: number, pool: Pool): Service {
+export function createService(spec: ServiceSpec, revision: number, pool: Pool, nowMs: number): Service {
   return {
     spec,
     revision,
     draining: false,
     pool,
     clients: new Set(),
-    counters: { connections: 0, requests: 0, responses: [0, 0, 0, 0, 0, 0], noBackend: 0, retries: 0, refused: 0 },
+    retryBudget: newRetryBudget(spec.retryBudget ?? DEFAULT_RETRY_BUDGET, nowMs),
+    counters: {
+      connections: 0,
+      requests: 0,
+      responses: [0, 0, 0, 0, 0, 0],
+      noBackend: 0,
+      retries: 0,
+      retryBudgetSpent: 0,
+      refused: 0,
+    },
   };
+}
+
+/** Asks the service's budget for one retry; a refusal is counted. */
+export function mayAffordRetry(service: Service, nowMs: number): boolean {
+  const { spec, counters, retryBudget } = service;
+  const { granted, budget } = takeRetry(
+    retryBudget,
+    spec.retryBudget ?? DEFAULT_RETRY_BUDGET,
+    counters.requests,
+    nowMs,
+  );
+  service.retryBudget = budget;
+  if (!granted) counters.retryBudgetSpent++;
+  return granted;
 }

@@ -58,6 +58,17 @@ export const DEFAULT_CHECK: CheckSpec = {
   fall: 3,
 };
 
+/** How many retries of requests that a backend may have read are let through; see retry-budget.ts. */
+export interface RetryBudgetSpec {
+  /** Retries for each request; 0.2 = one for five. */
+  readonly ratio: number;
+  /** Retries a second whatever the requests, so that a service with little traffic has them too. */
+  readonly minPerSecond: number;
+}
+
+/** As Finagle and Linkerd have them. */
+export const DEFAULT_RETRY_BUDGET: RetryBudgetSpec = { ratio: 0.2, minPerSecond: 10 };
+
 export interface BackendSpec {
   /** The instance's id; health and counters follow it through snapshots. */
   readonly key: string;
@@ -93,6 +104,8 @@ export interface ServiceSpec {
   readonly balance: BalanceName;
   readonly check: CheckSpec;
   readonly timeouts: TimeoutSpec;
+  /** For http; default `DEFAULT_RETRY_BUDGET`. */
+  readonly retryBudget?: RetryBudgetSpec;
   /** The Host header sent on: as the client sent it, the backend's address, or a fixed name. */
   readonly host: "keep" | "backend" | { readonly name: string };
   /** Answers the proxy gives in a backend's place say why. Default true; false hides what they tell of the inside. */

@@ -106,6 +106,7 @@ describe("synapseConfig", () => {
         balance: "least_conn",
         check: { ...DEFAULT_CHECK, type: "http", when: "always", intervalMs: 500, path: "/ping" },
         timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 250, serverMs: 2_000 },
+        retry_budget: { ratio: 0.2, min_per_second: 10 },
         host: "backend",
         tell_reasons: true,
         accept_proxy: false,
@@ -122,6 +123,14 @@ describe("synapseConfig", () => {
     });
     expect(() => service("default_servers: [{host: unix:/run/a.sock, port: 1}]")).toThrow(/has no port/);
     expect(() => service("default_servers: [{host: 10.0.0.1}]")).toThrow(/expected a port/);
+  });
+
+  it("takes a budget for retries", () => {
+    const budget = (text: string) => service(`{proxy: {retry_budget: ${text}}}`).proxy.retry_budget;
+    expect(budget("{ratio: 0.05, min_per_second: 2}")).toEqual({ ratio: 0.05, min_per_second: 2 });
+    expect(budget("{ratio: 0}")).toEqual({ ratio: 0, min_per_second: 10 });
+    expect(() => budget("{ratio: -1}")).toThrow(/ratio/);
+    expect(() => budget("{min_per_second: many}")).toThrow(/min_per_second/);
   });
 
   it("takes what backends are told of a request's origin", () => {

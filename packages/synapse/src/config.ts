@@ -1,6 +1,13 @@
 import { isIP } from "node:net";
 import { duration, port, serviceNameProblem } from "@smartstack/core";
-import { type CheckSpec, DEFAULT_CHECK, DEFAULT_TIMEOUTS, type OriginSpec, type TimeoutSpec } from "@smartstack/proxy";
+import {
+  type CheckSpec,
+  DEFAULT_CHECK,
+  DEFAULT_RETRY_BUDGET,
+  DEFAULT_TIMEOUTS,
+  type OriginSpec,
+  type TimeoutSpec,
+} from "@smartstack/proxy";
 import { z } from "zod";
 import { discovery } from "./discovery-config.ts";
 import { listen } from "./listen.ts";
@@ -86,6 +93,12 @@ const timeouts = z
     }),
   );
 
+/** Both 0: no request that a backend may have read is tried again. */
+const retryBudget = z.strictObject({
+  ratio: z.number().min(0).max(10).default(DEFAULT_RETRY_BUDGET.ratio),
+  min_per_second: z.int().min(0).max(100_000).default(DEFAULT_RETRY_BUDGET.minPerSecond),
+});
+
 const host = z
   .string()
   .regex(/^[A-Za-z0-9._:[\]-]{1,255}$/, 'expected "keep", "backend" or a host name')
@@ -133,6 +146,7 @@ const proxySettings = z.strictObject({
   balance: z.enum(["round_robin", "least_conn"]).default("round_robin"),
   check: check.prefault({}),
   timeouts: timeouts.prefault({}),
+  retry_budget: retryBudget.prefault({}),
   host: host.prefault("keep"),
   origin: origin.optional(),
   /** Answers in a backend's place say why: in their text and in X-Smartstack-Reason. */

@@ -112,6 +112,7 @@ function planService(service: WantedService, ports: PortRange, before: ServiceSp
       balance: proxy.balance,
       check: proxy.send_proxy === undefined ? proxy.check : { ...proxy.check, sendProxy: proxy.send_proxy },
       timeouts: proxy.timeouts,
+      retryBudget: { ratio: proxy.retry_budget.ratio, minPerSecond: proxy.retry_budget.min_per_second },
       host: proxy.host,
       tellReasons: proxy.tell_reasons,
       ...(proxy.origin === undefined ? {} : { origin: proxy.origin }),

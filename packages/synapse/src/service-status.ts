@@ -22,6 +22,7 @@ const NO_SERVICE_COUNTERS: ServiceCounters = {
   noBackend: 0,
   refused: 0,
   retries: 0,
+  retryBudgetSpent: 0,
 };
 
 export interface StatusInput {

@@ -2,7 +2,8 @@ import { type Backend, hostHeader } from "../backend.ts";
 import { dial, failureReason } from "../dial.ts";
 import { copyBytes } from "../memory.ts";
 import { clientPreface } from "../preface.ts";
-import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, mayRetry } from "../retry.ts";
+import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, isLoad, mayRetry } from "../retry.ts";
+import { mayAffordRetry } from "../service.ts";
 import { stage } from "../stage.ts";
 import { openUpstream, takeIdle, type Upstream } from "../upstream.ts";
 import { NOBODY, type WireOwner } from "../wire.ts";
@@ -196,6 +197,10 @@ function died(conversation: Conversation, death: Death, reason: string): void {
     const status = death.how === "connect" ? 503 : 502;
     if (status === 503) service.counters.noBackend++;
     fail(conversation, status, `backend ${backend?.key ?? "?"}: ${reason}`);
+    return;
+  }
+  if (isLoad(death) && !mayAffordRetry(service, surroundings.clock.monotonic())) {
+    fail(conversation, 502, `backend ${backend?.key ?? "?"}: ${reason}; retry budget spent`);
     return;
   }
   if (conversation.startedMs === 0) conversation.startedMs = surroundings.clock.monotonic();
