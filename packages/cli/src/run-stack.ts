@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { type Admin, type AdminSources, createAdmin } from "@smartstack/admin";
 import {
@@ -12,7 +13,7 @@ import {
   withDeadline,
 } from "@smartstack/core";
 import { createNerve, type Nerve } from "@smartstack/nerve";
-import { createProxy } from "@smartstack/proxy";
+import { createProxy, createWorkers, type HealthListener, type Workers } from "@smartstack/proxy";
 import { serversOf } from "@smartstack/registry";
 import { createSynapse, type Synapse } from "@smartstack/synapse";
 import { maskedConfig, type StackConfig } from "./config.ts";
@@ -37,6 +38,8 @@ export interface Stack {
   readiness(service?: string): readonly Readiness[];
   services(): readonly ServiceStatus[];
   containers(): readonly ContainerStatus[];
+  /** Begins to put new workers in the place of the present ones; false when there are none. */
+  replaceWorkers(): boolean;
   /** Drains synapse, then stops nerve by its on_stop, then lets go of the registries. Never rejects. Idempotent. */
   stop(): Promise<void>;
 }
@@ -63,7 +66,8 @@ export async function createStack(initial: StackConfig, deps: StackDeps): Promis
   const startedMs = clock.now();
   const registries = registryPool(deps);
   const nerve = await nerveOf(initial, registries, deps);
-  const synapse = synapseOf(initial, registries, deps);
+  const workers = workersOf(initial, deps, (change) => synapse?.onHealth(change));
+  const synapse = synapseOf(initial, registries, deps, workers);
   let stopping: Promise<void> | undefined;
 
   const readiness = (service?: string): readonly Readiness[] => {
@@ -83,6 +87,7 @@ export async function createStack(initial: StackConfig, deps: StackDeps): Promis
       registries: registries.opened().map((registry) => registry.status()),
       readiness: readiness(),
       unseen: unseenBy(config),
+      ...(workers === undefined ? {} : { workers: workers.workers() }),
     };
   };
   const services = (): readonly ServiceStatus[] => synapse?.services() ?? [];
@@ -110,9 +115,14 @@ export async function createStack(initial: StackConfig, deps: StackDeps): Promis
     reconfigure(next) {
       const fixed: string[] = KEPT.filter((key) => !isDeepStrictEqual(next[key], config[key]));
       if (next.nerve !== undefined) fixed.push(...(nerve?.reconfigure(next.nerve) ?? []));
+      if (next.synapse?.workers !== config.synapse?.workers) fixed.push("workers");
       if (next.synapse !== undefined) synapse?.reconfigure(next.synapse);
       config = { ...next, registry: config.registry, admin: config.admin, log: config.log };
       return fixed;
+    },
+    replaceWorkers() {
+      void workers?.replaceAll();
+      return workers !== undefined;
     },
     stop() {
       stopping ??= stopParts({ nerve, synapse, admin, registries }, config, deps);
@@ -140,9 +150,21 @@ async function nerveOf(config: StackConfig, registries: RegistryPool, deps: Stac
   });
 }
 
-function synapseOf(config: StackConfig, registries: RegistryPool, deps: StackDeps): Synapse | undefined {
+function workersOf(config: StackConfig, deps: StackDeps, onHealth: HealthListener): Workers | undefined {
+  if (config.synapse?.workers === undefined) return undefined;
+  const { workers, worker_drain } = config.synapse;
+  const count = workers === "auto" ? availableParallelism() : workers;
+  return createWorkers({ ...deps, workers: count, retireMs: worker_drain, onHealth });
+}
+
+function synapseOf(
+  config: StackConfig,
+  registries: RegistryPool,
+  deps: StackDeps,
+  workers: Workers | undefined,
+): Synapse | undefined {
   if (config.synapse === undefined) return undefined;
-  const proxy = createProxy({ ...deps, onHealth: (change) => synapse.onHealth(change) });
+  const proxy = workers ?? createProxy({ ...deps, onHealth: (change) => synapse.onHealth(change) });
   const synapse: Synapse = createSynapse(config.synapse, {
     ...deps,
     proxy,

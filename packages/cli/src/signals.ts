@@ -9,6 +9,8 @@ export interface SignalActions {
   /** The second: now. */
   readonly stopNow: () => void;
   readonly reload: () => void;
+  /** USR2. */
+  readonly replace?: () => void;
 }
 
 /** Which action a signal asks for, given when the first stop signal came. Pure. */
@@ -27,8 +29,10 @@ export function onSignals(clock: Clock, actions: SignalActions): Cancel {
     else if (action === "stopNow") actions.stopNow();
   };
   const reload = (): void => actions.reload();
-  process.on("SIGTERM", stop).on("SIGINT", stop).on("SIGHUP", reload);
-  return () => process.off("SIGTERM", stop).off("SIGINT", stop).off("SIGHUP", reload);
+  // Handled even without an action: unhandled it ends the process.
+  const replace = (): void => actions.replace?.();
+  process.on("SIGTERM", stop).on("SIGINT", stop).on("SIGHUP", reload).on("SIGUSR2", replace);
+  return () => process.off("SIGTERM", stop).off("SIGINT", stop).off("SIGHUP", reload).off("SIGUSR2", replace);
 }
 
 /** An error that nobody caught leaves the process in an unknown state: say it, and let a supervisor start anew. */

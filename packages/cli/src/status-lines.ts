@@ -20,11 +20,20 @@ export function statusLines({ process, services, containers }: Shown): readonly 
   return blocks.filter((block) => block.length > 0).flatMap((block, i) => (i === 0 ? block : ["", ...block]));
 }
 
-function processLines({ version, role, node, registries, readiness, unseen }: StackStatus): readonly string[] {
+function processLines({
+  version,
+  role,
+  node,
+  registries,
+  readiness,
+  unseen,
+  workers = [],
+}: StackStatus): readonly string[] {
   return [
     `smartstack ${version} ${role}${node === undefined ? "" : `, node ${node}`}`,
     ...registries.map((registry) => `registry ${registry.type} (${registry.target}): ${registryState(registry)}`),
     ...readiness.filter((part) => !part.ready).map((part) => `${part.part}: ${part.reason}`),
+    ...workers.map(({ pid, state, clients }) => `worker ${pid}: ${state}, ${clients} clients`),
     ...unseen,
   ];
 }

@@ -55,6 +55,12 @@ export interface EventTable {
   "listener.bound": { readonly service: string; readonly address: string };
   "listener.failed": { readonly service: string; readonly address: string; readonly reason: string };
   "listener.closed": { readonly service: string; readonly address: string };
+  "worker.started": { readonly pid: number };
+  "worker.ended": { readonly pid: number; readonly reason: string };
+  /** All data-plane processes were replaced by new ones. */
+  "workers.replaced": { readonly workers: number };
+  /** They were not, because the new ones did not come to serve. */
+  "workers.kept": { readonly reason: string };
   "view.applied": { readonly revision: number; readonly services: number; readonly backends: number };
   "cache.loaded": { readonly file: string; readonly services: number };
   "cache.failed": { readonly file: string; readonly reason: string };

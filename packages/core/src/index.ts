@@ -59,5 +59,6 @@ export type {
   ServiceCounters,
   ServiceStatus,
   StackStatus,
+  WorkerStatus,
 } from "./status.ts";
 export { applyBatch, type Batch, type Entry, NO_ENTRIES, type ServiceEntries, type Update } from "./update.ts";

@@ -123,4 +123,15 @@ export interface StackStatus {
   readonly readiness: readonly Readiness[];
   /** What is out of sight by configuration, in sentences. */
   readonly unseen: readonly string[];
+  /** The processes of the data path, where it has its own. */
+  readonly workers?: readonly WorkerStatus[];
+}
+
+export interface WorkerStatus {
+  readonly pid: number;
+  /** `retired`: replaced, and serving what it has to its end. */
+  readonly state: "starting" | "serving" | "retired";
+  readonly startedMs: number;
+  /** Client connections. */
+  readonly clients: number;
 }

@@ -1,5 +1,6 @@
 import type { ListenerStatus } from "@smartstack/core";
-import { type Listener, listenText } from "./listener.ts";
+import { listenKey, listenText } from "./bind.ts";
+import type { Listener } from "./listener.ts";
 import type { Service } from "./service.ts";
 import type { ListenAddress } from "./snapshot.ts";
 
@@ -14,6 +15,8 @@ export interface Claims {
   /** Brings the listeners in line with what the services ask for. */
   update(services: Iterable<Service>): void;
   statusOf(service: Service): readonly ListenerStatus[];
+  /** The listener under this key, see `listenKey`. */
+  listener(key: string): Listener | undefined;
   settled(): Promise<void>;
   closeAll(): void;
 }
@@ -39,12 +42,13 @@ export function createClaims(open: (address: ListenAddress, service: Service) =>
     },
     statusOf: (service) =>
       service.spec.listen.map((address) => {
-        const claim = claims.get(claimKey(service, address));
+        const claim = claims.get(listenKey(service.spec.name, address));
         if (claim === undefined) return { address: listenText(address), state: "pending", reason: "closed" };
         if (claim.service === service) return claim.listener.status();
         const reason = `service ${claim.service.spec.name} listens there`;
         return { address: listenText(address), state: "failed", reason };
       }),
+    listener: (key) => claims.get(key)?.listener,
     async settled() {
       await Promise.all([...claims.values()].map((claim) => claim.listener.settled));
     },
@@ -64,17 +68,11 @@ function wantedAddresses(services: Iterable<Service>): Map<string, Wanted> {
   const wanted = new Map<string, Wanted>();
   for (const service of services) {
     for (const address of service.spec.listen) {
-      const key = claimKey(service, address);
+      const key = listenKey(service.spec.name, address);
       const entry = wanted.get(key) ?? { address, takers: [] };
       entry.takers.push(service);
       wanted.set(key, entry);
     }
   }
   return wanted;
-}
-
-// Port 0 asks for any free port: two such wishes are never the same address.
-function claimKey(service: Service, address: ListenAddress): string {
-  const text = listenText(address);
-  return "port" in address && address.port === 0 ? `${service.spec.name} ${text}` : text;
 }

@@ -13,16 +13,17 @@ export interface ClosingOptions {
 
 /**
  * The proxy's end, shared by all calls of `close`: drains until nothing runs or the shortest grace anyone gave is over,
- * then closes everything. Kept HTTP connections without a request do not hold it up.
+ * then closes everything. Kept HTTP connections without a request do not hold it up, unless every call asks for that.
  */
 export function closeServices(options: ClosingOptions): (close: CloseOptions) => Promise<void> {
   const { clock, services, stopListening, stopTimers } = options;
   let endMs = Number.POSITIVE_INFINITY;
+  let patient = true;
   let whole: Promise<void> | undefined;
 
   async function drain(): Promise<void> {
     for (const service of services()) service.draining = true;
-    while (clock.monotonic() < endMs && services().some(isBusy)) {
+    while (clock.monotonic() < endMs && services().some(patient ? hasClients : isBusy)) {
       await sleep(clock, Math.min(LOOK_EVERY_MS, Math.max(0, endMs - clock.monotonic())));
     }
     stopListening();
@@ -33,12 +34,17 @@ export function closeServices(options: ClosingOptions): (close: CloseOptions) =>
     stopTimers();
   }
 
-  return ({ graceMs, acceptWhileDraining = true }) => {
+  return ({ graceMs, acceptWhileDraining = true, waitForKept = false }) => {
+    patient &&= waitForKept;
     endMs = Math.min(endMs, clock.monotonic() + graceMs);
     if (!acceptWhileDraining) stopListening();
     whole ??= drain();
     return whole;
   };
+}
+
+function hasClients(service: Service): boolean {
+  return service.clients.size > 0;
 }
 
 function isBusy(service: Service): boolean {

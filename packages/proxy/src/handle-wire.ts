@@ -1,8 +1,8 @@
-import { getSystemErrorName } from "node:util";
 import { type Ends, endsOf } from "./ends.ts";
 import {
   connectHandle,
   EOF,
+  errorOf,
   type HandleName,
   READ_MEMORY,
   readCount,
@@ -197,13 +197,4 @@ export function handleWire(
   handle.onread = read;
   if (queue === undefined) handle.useUserBuffer(READ_MEMORY);
   return wire;
-}
-
-function errorOf(status: number, call: string): NodeJS.ErrnoException {
-  const code = getSystemErrorName(status);
-  const error: NodeJS.ErrnoException = new Error(`${call} ${code}`);
-  error.code = code;
-  error.errno = status;
-  error.syscall = call;
-  return error;
 }

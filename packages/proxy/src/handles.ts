@@ -1,4 +1,6 @@
 import { isIP, type Server } from "node:net";
+import { getSystemErrorName } from "node:util";
+import type { ListenAddress } from "./snapshot.ts";
 
 /**
  * The stream handles underneath net.Socket. This is the one file that leans on Node's internals: what is used of them is
@@ -28,8 +30,14 @@ export interface HandleName {
 }
 
 interface TcpHandle extends StreamHandle {
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
   connect(request: object, address: string, port: number): number;
   connect6(request: object, address: string, port: number): number;
+}
+
+interface PipeHandle extends StreamHandle {
+  bind(path: string): number;
 }
 
 /** Passed to the handle for one operation that ends later. */
@@ -44,7 +52,10 @@ interface Internals {
   readonly ShutdownWrap: new () => Request;
   readonly TCPConnectWrap: new () => Request;
   readonly TCP: new (type: number) => TcpHandle;
+  readonly Pipe: new (type: number) => PipeHandle;
   readonly clientType: number;
+  readonly serverType: number;
+  readonly pipeServerType: number;
   /** Results of the last operation on any handle, at the places below. */
   readonly state: Int32Array;
   readonly readBytes: number;
@@ -82,12 +93,16 @@ function probe(): Internals | undefined {
   try {
     const stream = binding.call(process, "stream_wrap");
     const tcp = binding.call(process, "tcp_wrap");
+    const pipe = binding.call(process, "pipe_wrap");
     const found = {
       WriteWrap: stream.WriteWrap,
       ShutdownWrap: stream.ShutdownWrap,
       TCPConnectWrap: tcp.TCPConnectWrap,
       TCP: tcp.TCP,
+      Pipe: pipe.Pipe,
       clientType: (tcp.constants as { SOCKET?: unknown } | undefined)?.SOCKET,
+      serverType: (tcp.constants as { SERVER?: unknown } | undefined)?.SERVER,
+      pipeServerType: (pipe.constants as { SERVER?: unknown } | undefined)?.SERVER,
       state: stream.streamBaseState,
       readBytes: stream.kReadBytesOrError,
       wroteLater: stream.kLastWriteWasAsync,
@@ -100,14 +115,14 @@ function probe(): Internals | undefined {
 }
 
 function isWhole(found: Internals): boolean {
-  const { WriteWrap, ShutdownWrap, TCPConnectWrap, TCP, clientType, state, readBytes, wroteLater } = found;
-  const numbers = [clientType, readBytes, wroteLater].every(Number.isInteger);
-  if (![WriteWrap, ShutdownWrap, TCPConnectWrap, TCP].every((each) => typeof each === "function") || !numbers)
+  const { WriteWrap, ShutdownWrap, TCPConnectWrap, TCP, Pipe, clientType, state, readBytes, wroteLater } = found;
+  const numbers = [clientType, found.serverType, found.pipeServerType, readBytes, wroteLater].every(Number.isInteger);
+  if (![WriteWrap, ShutdownWrap, TCPConnectWrap, TCP, Pipe].every((each) => typeof each === "function") || !numbers)
     return false;
   if (!(state instanceof Int32Array)) return false;
   const handle = new TCP(clientType) as unknown as Record<string, unknown>;
   const methods = ["readStart", "readStop", "useUserBuffer", "writeBuffer", "shutdown", "close", "reset", "connect"];
-  const whole = [...methods, "connect6", "getpeername", "getsockname"].every(
+  const whole = [...methods, "connect6", "bind", "bind6", "getpeername", "getsockname"].every(
     (name) => typeof handle[name] === "function",
   );
   (handle as unknown as StreamHandle).close(() => undefined);
@@ -130,6 +145,40 @@ export function takeHandles(server: Server, onHandle: (handle: StreamHandle) => 
     else onHandle(handle);
   };
   return true;
+}
+
+/**
+ * A socket bound to an address (an IP) or path, that does not listen yet: it does so once a server listens on it, here or in
+ * a process that it is sent to, and goes on for as long as any process holds it. Undefined where there are no handles.
+ * @throws the system's error
+ */
+export function boundHandle(address: ListenAddress): StreamHandle | undefined {
+  if (internals === undefined) return undefined;
+  if ("path" in address) {
+    const pipe = new internals.Pipe(internals.pipeServerType);
+    return whenBound(pipe, pipe.bind(address.path));
+  }
+  const { host, port } = address;
+  const handle = new internals.TCP(internals.serverType);
+  const status = isIP(host) === 6 ? handle.bind6(host, port, 0) : handle.bind(host, port);
+  // An address in use is only told by the next call.
+  return whenBound(handle, status === 0 ? (handle.getsockname?.({}) ?? 0) : status);
+}
+
+function whenBound(handle: StreamHandle, status: number): StreamHandle {
+  if (status === 0) return handle;
+  handle.close(() => undefined);
+  throw errorOf(status, "bind");
+}
+
+/** The system's error for a negative status. */
+export function errorOf(status: number, call: string): NodeJS.ErrnoException {
+  const code = getSystemErrorName(status);
+  const error: NodeJS.ErrnoException = new Error(`${call} ${code}`);
+  error.code = code;
+  error.errno = status;
+  error.syscall = call;
+  return error;
 }
 
 /**

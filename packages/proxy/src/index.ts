@@ -1,2 +1,3 @@
 export { createProxy, type ProxyDeps } from "./proxy.ts";
 export * from "./snapshot.ts";
+export { createWorkers, type Workers } from "./workers/control.ts";

@@ -32,6 +32,7 @@ it("tries a taken address for ever without piling anything up", async () => {
     events: eventBus(),
     retryMs: 1,
     serviceName: () => "web",
+    load: { clients: 0 },
     onConnection: () => undefined,
   });
   await until(() => waits > 20, { what: "twenty attempts" });

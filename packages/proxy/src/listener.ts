@@ -1,5 +1,4 @@
-import { lstat, unlink } from "node:fs/promises";
-import { connect, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
 import {
   type Clock,
   type EventBus,
@@ -7,13 +6,12 @@ import {
   keepAlive,
   type ListenerStatus,
   type Random,
-  StackError,
   withDeadline,
 } from "@smartstack/core";
 import { addressOf } from "./backend-address.ts";
-import { failureReason } from "./dial.ts";
+import { type Bind, bindHere, listenError, listenText } from "./bind.ts";
 import { handleWire } from "./handle-wire.ts";
-import { takeHandles } from "./handles.ts";
+import { type StreamHandle, takeHandles } from "./handles.ts";
 import type { ListenAddress } from "./snapshot.ts";
 import { socketWire } from "./socket-wire.ts";
 import type { Wire } from "./wire.ts";
@@ -31,6 +29,12 @@ export interface ListenerOptions {
   /** For events: the service it serves now. */
   readonly serviceName: () => string;
   readonly onConnection: (wire: Wire) => void;
+  /** Counted up and down with each client, beside those of other listeners. */
+  readonly load: { clients: number };
+  /** Where its socket comes from; default: bound in this process. */
+  readonly bind?: Bind | undefined;
+  /** True: the connection went to another process, and is no more of this one's. */
+  readonly handOver?: ((handle: StreamHandle) => boolean) | undefined;
 }
 
 /** One address the proxy accepts on. Binding is retried for as long as it is wanted. */
@@ -38,17 +42,14 @@ export interface Listener {
   status(): ListenerStatus;
   /** Resolves once it was bound, or failed for the first time. */
   readonly settled: Promise<void>;
+  /** Serves a connection that another process accepted on the same address. */
+  adopt(handle: StreamHandle): void;
   /** Stops accepting at once; established connections go on. */
   close(): void;
 }
 
-/** `127.0.0.1:3000`, `[::1]:3000`, `unix:/run/web.sock`. */
-export function listenText(address: ListenAddress): string {
-  return "path" in address ? `unix:${address.path}` : addressOf(address.host, address.port);
-}
-
 export function openListener(options: ListenerOptions): Listener {
-  const { clock, random, events, retryMs, serviceName } = options;
+  const { clock, random, events, retryMs, serviceName, load, handOver, bind = bindHere } = options;
   const abort = new AbortController();
   let status: ListenerStatus = { address: listenText(options.address), state: "pending" };
   let clients = 0;
@@ -58,10 +59,16 @@ export function openListener(options: ListenerOptions): Listener {
   });
 
   function admit(accept: (closed: () => void) => Wire): void {
-    const wire = accept(() => clients--);
+    load.clients++;
+    const wire = accept(() => {
+      clients--;
+      load.clients--;
+    });
     if (++clients > CLIENTS_MAX) wire.destroy();
     else options.onConnection(wire);
   }
+
+  const adopt = (handle: StreamHandle): void => admit((closed) => handleWire(handle, closed));
 
   async function run(signal: AbortSignal, healthy: () => void): Promise<void> {
     const server = createServer(
@@ -72,14 +79,19 @@ export function openListener(options: ListenerOptions): Listener {
     // Before anything is awaited: a close must free the address at once, for whoever gets it next.
     signal.addEventListener("abort", close, { once: true });
     try {
-      await withDeadline(bind(server, options.address), {
+      const bound = bind(server, options.address).catch((error: NodeJS.ErrnoException) => {
+        throw listenError(options.address, error);
+      });
+      await withDeadline(bound, {
         clock,
         ms: LISTEN_DEADLINE_MS,
         what: `binding ${listenText(options.address)}`,
         side: "config",
       });
       if (signal.aborted) return;
-      takeHandles(server, (handle) => admit((closed) => handleWire(handle, closed)));
+      takeHandles(server, (handle) => {
+        if (handOver?.(handle) !== true) adopt(handle);
+      });
       status = { address: boundText(server, options.address), state: "bound" };
       healthy();
       await ended(server);
@@ -113,6 +125,7 @@ export function openListener(options: ListenerOptions): Listener {
   return {
     status: () => status,
     settled,
+    adopt,
     close() {
       if (abort.signal.aborted) return;
       const wasBound = status.state === "bound";
@@ -120,59 +133,6 @@ export function openListener(options: ListenerOptions): Listener {
       if (wasBound) events.publish("listener.closed", { service: serviceName(), address: status.address });
     },
   };
-}
-
-/** @throws StackError LISTEN_FAILED */
-async function bind(server: Server, address: ListenAddress): Promise<void> {
-  try {
-    await listen(server, address).catch(async (error: NodeJS.ErrnoException) => {
-      if (!("path" in address) || error.code !== "EADDRINUSE" || !(await removeStale(address.path))) throw error;
-      await listen(server, address);
-    });
-  } catch (error) {
-    throw listenError(address, error as NodeJS.ErrnoException);
-  }
-}
-
-function listen(server: Server, address: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen("path" in address ? { path: address.path } : { host: address.host, port: address.port }, resolve);
-  });
-}
-
-function listenError(address: ListenAddress, error: NodeJS.ErrnoException): StackError {
-  const why = LISTEN_REASONS[error.code ?? ""] ?? failureReason(error);
-  return new StackError("LISTEN_FAILED", `cannot listen on ${listenText(address)}: ${why}`, {
-    side: "config",
-    retry: "after-backoff",
-  });
-}
-
-const LISTEN_REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "the address is in use by another process; stop that one or choose another port",
-  EACCES: "not permitted; choose a port above 1023 or allow it",
-  EADDRNOTAVAIL: "this host has no such address",
-  EAFNOSUPPORT: "this host has no such address family",
-};
-
-/** A socket file whose server is dead is in the way of the next one. True when there was one, and it is gone. */
-async function removeStale(path: string): Promise<boolean> {
-  const file = await lstat(path);
-  if (!file.isSocket() || (await answers(path))) return false;
-  await unlink(path);
-  return true;
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
-  });
 }
 
 function boundText(server: Server, address: ListenAddress): string {

@@ -24,6 +24,10 @@ export interface Pool {
   pick(tried: readonly Backend[]): Backend | undefined;
   /** Live traffic could not connect to it, or was reset by it before an answer. */
   failed(backend: Backend, reason: string): void;
+  /** The same, seen by another process that serves this pool. */
+  failedElsewhere(key: string, reason: string): void;
+  /** What another process, which probes for this one, found. */
+  tell(key: string, up: boolean, reason: string): void;
   setLocalState(key: string, state: InstanceState | undefined): boolean;
   status(): readonly ProxyBackendStatus[];
   /** Why `pick` has nothing, in words. */
@@ -112,13 +116,23 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     regroup();
   }
 
+  function failed(backend: Backend, reason: string): void {
+    if (backend.removed || !isChecked(backend, spec.check)) return;
+    setHealth(backend, afterTrafficFailure(backend.health, reason));
+  }
+
   apply(first);
   return {
     apply,
     pick: (tried) => pickCandidate(candidates, BALANCERS[spec.balance], tried),
-    failed(backend, reason) {
-      if (backend.removed || !isChecked(backend, spec.check)) return;
-      setHealth(backend, afterTrafficFailure(backend.health, reason));
+    failed,
+    failedElsewhere(key, reason) {
+      const backend = backends.get(key);
+      if (backend !== undefined) failed(backend, reason);
+    },
+    tell(key, up, reason) {
+      const backend = backends.get(key);
+      if (backend !== undefined) setHealth(backend, { status: up ? "up" : "down", streak: 0, reason });
     },
     setLocalState(key, state) {
       const backend = backends.get(key);

@@ -1,8 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, EventBus, Random } from "@smartstack/core";
 import { acceptProxy } from "./accept-proxy.ts";
+import { type Bind, listenKey } from "./bind.ts";
+import type { Probe } from "./checker.ts";
 import { type Claim, createClaims } from "./claims.ts";
 import { closeServices } from "./close.ts";
+import type { StreamHandle } from "./handles.ts";
 import { serveHttp } from "./http/connection.ts";
 import { openListener } from "./listener.ts";
 import { type Opening, PLAIN } from "./opening.ts";
@@ -29,18 +32,35 @@ export interface ProxyDeps {
   readonly onHealth?: HealthListener;
   /** Between attempts to bind an address that cannot be bound now; default 1 s, jittered down to half. */
   readonly retryListenMs?: number;
+  /** Where listening sockets come from; default: bound in this process. */
+  readonly bind?: (key: string, ...args: Parameters<Bind>) => Promise<void>;
+  /** A connection accepted under this listener key may go to another process: true = it did. */
+  readonly handOver?: (key: string, handle: StreamHandle) => boolean;
+  /** Probes backends; default: a connect, or a GET. */
+  readonly probe?: Probe;
+}
+
+/** The data plane of this process, with what a process that serves beside others needs. */
+export interface LocalProxy extends DataPlane {
+  /** What another process, which probes for this one, found. */
+  tell(service: string, key: string, up: boolean, reason: string): void;
+  /** Serves a connection that another process accepted; closed when nothing listens under that key here. */
+  adopt(key: string, handle: StreamHandle): void;
+  /** Client connections now, busy or not. */
+  clients(): number;
 }
 
 const RETRY_LISTEN_MS = 1_000;
 
 /** The data plane in this process. Nothing is bound before the first `apply`. */
-export function createProxy(deps: ProxyDeps): DataPlane {
+export function createProxy(deps: ProxyDeps): LocalProxy {
   const surroundings: Surroundings = { ...deps, wheel: createTimerWheel(deps.clock) };
-  const probe = createProbe(deps.clock);
+  const probe = deps.probe ?? createProbe(deps.clock);
   const services = new Map<string, Service>();
   /** Removed from the snapshot, with clients that are not done. */
   const retired = new Set<Service>();
   const claims = createClaims(open);
+  const load = { clients: 0 };
   let closing: ReturnType<typeof closeServices> | undefined;
 
   function apply(snapshot: Snapshot): void {
@@ -82,7 +102,8 @@ export function createProxy(deps: ProxyDeps): DataPlane {
   }
 
   function open(address: ListenAddress, service: Service): Claim {
-    const { clock, random, events, retryListenMs = RETRY_LISTEN_MS } = deps;
+    const { clock, random, events, bind, handOver, retryListenMs = RETRY_LISTEN_MS } = deps;
+    const key = listenKey(service.spec.name, address);
     const claim: Claim = {
       service,
       listener: openListener({
@@ -93,6 +114,9 @@ export function createProxy(deps: ProxyDeps): DataPlane {
         retryMs: retryListenMs,
         serviceName: () => claim.service.spec.name,
         onConnection: (wire) => accept(wire, claim.service),
+        load,
+        bind: bind === undefined ? undefined : (...args) => bind(key, ...args),
+        handOver: handOver === undefined ? undefined : (handle) => handOver(key, handle),
       }),
     };
     return claim;
@@ -128,6 +152,13 @@ export function createProxy(deps: ProxyDeps): DataPlane {
     settled: claims.settled,
     status: () => [...services.values()].map(statusOf),
     setLocalState: (name, key, state) => services.get(name)?.pool.setLocalState(key, state) ?? false,
+    tell: (name, key, up, reason) => services.get(name)?.pool.tell(key, up, reason),
+    adopt(key, handle) {
+      const listener = claims.listener(key);
+      if (listener === undefined) handle.close(() => undefined);
+      else listener.adopt(handle);
+    },
+    clients: () => load.clients,
     close(options) {
       closing ??= closeServices({
         clock: deps.clock,

@@ -153,6 +153,8 @@ export interface CloseOptions {
   readonly graceMs: number;
   /** Keep accepting while draining, as the app beside us may still need to call out; default true. */
   readonly acceptWhileDraining?: boolean;
+  /** Kept client connections without a request may live out their timeout, as their clients may be about to send; default false. */
+  readonly waitForKept?: boolean;
 }
 
 /** The embedded data plane. Knows nothing of registries. */

@@ -184,6 +184,8 @@ const discover = z
   .union([z.string(), z.array(z.string())])
   .transform((value): readonly string[] => (typeof value === "string" ? (OFF.test(value) ? [] : [value]) : value));
 
+const WORKERS_MAX = 64;
+
 /** Synapse's own keys; times come out in milliseconds. */
 export const synapseConfig = z.strictObject({
   services: services.default({}),
@@ -200,7 +202,10 @@ export const synapseConfig = z.strictObject({
   shutdown_grace: duration().default(8_000),
   /** `at_once` refuses new connections as soon as the stop begins; `after_drain` serves them until the end. */
   stop_accepting: z.enum(["after_drain", "at_once"]).default("after_drain"),
-  workers: z.literal(1).default(1),
+  /** Processes that the data path runs in; absent: this one. */
+  workers: z.union([z.literal("auto"), z.int().min(1).max(WORKERS_MAX)]).optional(),
+  /** How long a replaced worker may serve the connections it has. */
+  worker_drain: duration().default(12 * 3_600_000),
 });
 
 /** How a service is proxied that no config file names. */

@@ -81,6 +81,10 @@ async function serve(
       process.exit(2);
     },
     reload: () => reload?.now(),
+    replace() {
+      if (!stack.replaceWorkers())
+        log.write("warn", "SIGUSR2: there are no workers to replace; set workers in the configuration");
+    },
   });
   const offNamespace =
     config.role === "synapse" && inContainer()

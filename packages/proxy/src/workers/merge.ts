@@ -1,0 +1,115 @@
+import type { BackendCounters, ListenerStatus, ServiceCounters } from "@smartstack/core";
+import type { ProxyServiceStatus } from "../snapshot.ts";
+
+type Counted<T> = { readonly [K in keyof T]: number | readonly number[] };
+
+/** Adds field by field; lists element by element. */
+function add<T extends Counted<T>>(a: T, b: T): T {
+  const keys = Object.keys(a) as (keyof T)[];
+  return Object.fromEntries(keys.map((key) => [key, addValue(a[key], b[key])])) as T;
+}
+
+function addValue(a: number | readonly number[], b: number | readonly number[] | undefined): number | number[] {
+  if (typeof a === "number") return a + (typeof b === "number" ? b : 0);
+  return a.map((value, index) => value + (typeof b === "object" ? (b[index] ?? 0) : 0));
+}
+
+/** What a worker that is gone has counted, without what it had open. */
+export function departed(report: ProxyServiceStatus): ProxyServiceStatus {
+  return {
+    ...report,
+    listeners: [],
+    counters: { ...report.counters, activeClients: 0 },
+    backends: report.backends.map((backend) => ({ ...backend, counters: { ...backend.counters, active: 0 } })),
+  };
+}
+
+/** One service's counters over all its reports: of the whole, and of each backend by its key. */
+export interface Sums {
+  readonly service: ServiceCounters;
+  readonly backends: ReadonlyMap<string, BackendCounters>;
+}
+
+const NOTHING: ServiceCounters = {
+  activeClients: 0,
+  connections: 0,
+  requests: 0,
+  responses: [0, 0, 0, 0, 0, 0],
+  noBackend: 0,
+  retries: 0,
+  refused: 0,
+};
+
+export function sumReports(reports: Iterable<ProxyServiceStatus>): Sums {
+  let service = NOTHING;
+  const backends = new Map<string, BackendCounters>();
+  for (const report of reports) {
+    service = add(service, report.counters);
+    for (const { key, counters } of report.backends) {
+      const before = backends.get(key);
+      backends.set(key, before === undefined ? counters : add(before, counters));
+    }
+  }
+  return { service, backends };
+}
+
+/** The reports of a worker that is gone, folded into what those before it left; backends that no longer exist are dropped. */
+export function fold(
+  before: ProxyServiceStatus | undefined,
+  report: ProxyServiceStatus,
+  keys: ReadonlySet<string>,
+): ProxyServiceStatus {
+  const left = departed(report);
+  const sums = sumReports(before === undefined ? [left] : [before, left]);
+  const shapes = new Map([...(before?.backends ?? []), ...left.backends].map((backend) => [backend.key, backend]));
+  const backends = [...sums.backends]
+    .filter(([key]) => keys.has(key))
+    .map(([key, counters]) => ({ ...(shapes.get(key) as ProxyServiceStatus["backends"][number]), counters }));
+  return { ...left, counters: sums.service, backends };
+}
+
+/** An address is bound when it is at every worker; otherwise the first that failed says why. */
+export function mergeListeners(reports: readonly (readonly ListenerStatus[])[]): readonly ListenerStatus[] {
+  const first = reports[0] ?? [];
+  return first.map((status, index) => {
+    const all = reports.map((listeners) => listeners[index] ?? status);
+    return all.find(({ state }) => state === "failed") ?? all.find(({ state }) => state === "pending") ?? status;
+  });
+}
+
+/** The services of which anything differs from the last report. */
+export function changedReports(
+  before: ReadonlyMap<string, ProxyServiceStatus>,
+  now: readonly ProxyServiceStatus[],
+): readonly ProxyServiceStatus[] {
+  return now.filter((service) => {
+    const last = before.get(service.name);
+    return last === undefined || !sameReport(last, service);
+  });
+}
+
+function sameReport(a: ProxyServiceStatus, b: ProxyServiceStatus): boolean {
+  if (a.backends.length !== b.backends.length || a.listeners.length !== b.listeners.length) return false;
+  if (!sameNumbers(a.counters, b.counters)) return false;
+  const listening = a.listeners.every(
+    ({ address, state }, n) => b.listeners[n]?.address === address && b.listeners[n]?.state === state,
+  );
+  return (
+    listening &&
+    a.backends.every(({ key, counters }, n) => {
+      const other = b.backends[n];
+      return other?.key === key && sameNumbers(counters, other.counters);
+    })
+  );
+}
+
+function sameNumbers<T extends Counted<T>>(a: T, b: T): boolean {
+  for (const key in a) {
+    const left: number | readonly number[] = a[key];
+    const right: number | readonly number[] | undefined = b[key];
+    if (left === right) continue;
+    if (typeof left === "number" || typeof right !== "object") return false;
+    if (left.some((value, index) => value !== right[index])) return false;
+  }
+  return true;
+}

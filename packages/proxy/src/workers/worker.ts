@@ -1,0 +1,139 @@
+import type { Server } from "node:net";
+import { type Clock, eventBus, every, type Random } from "@smartstack/core";
+import type { StreamHandle } from "../handles.ts";
+import { createProxy } from "../proxy.ts";
+import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
+import { changedReports } from "./merge.ts";
+import { PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
+import { keepsClient } from "./share.ts";
+
+/** The channel to the control process. */
+export interface ControlLink {
+  /** `sent` is called once message and handle have left: the copy of the handle here can be closed. */
+  send(message: ToControl, handle?: StreamHandle, sent?: () => void): void;
+  onMessage(listener: (message: ToWorker, handle: StreamHandle | undefined) => void): void;
+  /** The control process is gone. */
+  onEnd(listener: () => void): void;
+}
+
+export interface WorkerDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly link: ControlLink;
+  /** Ends the process. */
+  readonly exit: () => void;
+}
+
+const REPORT_EVERY_MS = 1_000;
+/** Without its control process a worker knows of no change any more: what runs may end, under Docker's 10 s. */
+const ORPHAN_GRACE_MS = 8_000;
+
+/** The data plane in one of several processes: serves what it is told, on sockets it is given, and reports what it counts. */
+export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
+  const specs = new Map<string, ServiceSpec>();
+  const asks = new Map<number, (handle: StreamHandle | undefined, error: NodeJS.ErrnoException | undefined) => void>();
+  let names: readonly string[] = [];
+  let reported = new Map<string, ProxyServiceStatus>();
+  let share = 0;
+  let lastAsk = 0;
+  let telling = false;
+  let closing = false;
+
+  const proxy = createProxy({
+    clock,
+    random,
+    // The control process tells of health and listeners, once for all workers.
+    events: eventBus(),
+    // It probes for all of them, too: a probe here never ends.
+    probe: () => () => undefined,
+    bind: listenOnShared,
+    handOver,
+    onHealth(turn) {
+      if (!telling && !turn.up)
+        link.send({ kind: "failed", service: turn.service, key: turn.key, reason: turn.reason });
+    },
+  });
+
+  async function listenOnShared(key: string, server: Server, address: ListenAddress): Promise<void> {
+    const ask = ++lastAsk;
+    const handle = await new Promise<StreamHandle>((resolve, reject) => {
+      asks.set(ask, (given, error) => {
+        asks.delete(ask);
+        if (given === undefined) reject(error ?? new Error("no socket came with the answer"));
+        else resolve(given);
+      });
+      link.send({ kind: "listen", ask, key, address });
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(handle, resolve);
+    });
+  }
+
+  function handOver(key: string, handle: StreamHandle): boolean {
+    const clients = proxy.clients();
+    if (closing || keepsClient(clients, share)) return false;
+    link.send({ kind: "over", key, clients }, handle, () => handle.close(() => undefined));
+    return true;
+  }
+
+  function apply(message: Extract<ToWorker, { kind: "apply" }>): void {
+    for (const spec of message.changed) specs.set(spec.name, spec);
+    names = message.names ?? names;
+    if (message.names !== undefined) {
+      const wanted = new Set(names);
+      for (const name of [...specs.keys()]) if (!wanted.has(name)) specs.delete(name);
+    }
+    const { revision } = message;
+    proxy.apply({ revision, services: names.flatMap((name) => specs.get(name) ?? []) });
+    proxy.settled().then(() => {
+      report();
+      link.send({ kind: "settled", revision });
+    });
+  }
+
+  function report(sent?: () => void): void {
+    const now = proxy.status();
+    const services = changedReports(reported, now);
+    reported = new Map(now.map((service) => [service.name, service]));
+    link.send({ kind: "report", clients: proxy.clients(), services }, undefined, sent);
+  }
+
+  async function close(options: CloseOptions): Promise<void> {
+    closing = true;
+    await proxy.close(options);
+    stopReporting();
+    report(exit);
+  }
+
+  link.onMessage((message, handle) => {
+    switch (message.kind) {
+      case "apply":
+        return apply(message);
+      case "health":
+        telling = true;
+        for (const { service, key, up, reason } of message.turns) proxy.tell(service, key, up, reason);
+        telling = false;
+        return;
+      case "local":
+        proxy.setLocalState(message.service, message.key, message.state);
+        return;
+      case "listening": {
+        const { error } = message;
+        asks.get(message.ask)?.(handle, error && Object.assign(new Error(error.message), { code: error.code }));
+        return;
+      }
+      case "adopt":
+        if (handle !== undefined) proxy.adopt(message.key, handle);
+        return;
+      case "share":
+        share = message.clients;
+        return;
+      case "close":
+        void close(message.options);
+    }
+  });
+  link.onEnd(() => void close({ graceMs: ORPHAN_GRACE_MS, acceptWhileDraining: false }));
+  const stopReporting = every(clock, REPORT_EVERY_MS, report);
+  link.send({ kind: "hello", protocol: PROTOCOL });
+}
