@@ -74,6 +74,14 @@ function kill(child: Child, signal: NodeJS.Signals): void {
   process.kill(child.pid, signal);
 }
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 describe("check", () => {
   it("ends with 0 for a good file, with its warnings", async () => {
     const good = file("up.yaml", "docker: {advertize: 10.0.0.1}\nsynapse: {discover: off}\n");
@@ -186,6 +194,29 @@ describe("synapse with a config file", () => {
     expect((await finished(["undrain", backendId, ...socket])).code).toBe(0);
     await until(async () => (await answerOf(listen)) === "one", { what: "the backend takes traffic again" });
     expect((await finished(["drain", "nobody", ...socket])).code).toBe(2);
+  });
+
+  it("with workers replaces them on SIGUSR2, and leaves none behind when it is killed", async () => {
+    const listen = await freePort();
+    const config = file("synapse.yaml", `workers: 2\n${synapseConfig({ web: [listen, await backend("one")] })}`);
+    const child = smartstack(["synapse", "-c", config]);
+    const socket = ["--admin", `unix:${folder}/admin.sock`];
+    const workers = async (): Promise<readonly number[]> => {
+      const { output } = await finished(["status", ...socket]);
+      return [...output.matchAll(/^worker (\d+): serving/gm)].map(([, pid]) => Number(pid));
+    };
+    expect((await finished(["wait", "web", ...socket])).code).toBe(0);
+    expect(await answerOf(listen)).toBe("one");
+    const before = await workers();
+    expect(before).toHaveLength(2);
+    kill(child, "SIGUSR2");
+    await until(() => child.output().includes("workers.replaced"), { what: "the replacement" });
+    const after = await workers();
+    expect(after).toHaveLength(2);
+    expect(after.some((pid) => before.includes(pid))).toBe(false);
+    expect(await answerOf(listen)).toBe("one");
+    kill(child, "SIGKILL");
+    await until(() => [...before, ...after].every((pid) => !isAlive(pid)), { what: "the end of all workers" });
   });
 
   it("takes a doubled signal for one, and a later second one for now", async () => {

@@ -63,9 +63,17 @@ function processMetrics(sources: AdminSources, gauge: MakeGauge): () => void {
   const info = gauge("info", "Always 1", ["version", "role", "node"]);
   const started = gauge("start_time_seconds", "When this process started, Unix time");
   const ready = gauge("ready", "1 while /readyz answers 200");
+  let workers: Gauge<string> | undefined;
   return () => {
     const status = sources.status();
     info.reset();
+    if (status.workers !== undefined) {
+      workers ??= gauge("workers", "Processes of the data path; a retired one was replaced and has clients left", [
+        "state",
+      ]);
+      for (const state of ["starting", "serving", "retired"])
+        workers.set({ state }, status.workers.filter((worker) => worker.state === state).length);
+    }
     info.set({ version: status.version, role: status.role, node: status.node ?? "" }, 1);
     started.set(status.startedMs / 1_000);
     ready.set(status.readiness.every((part) => part.ready) ? 1 : 0);

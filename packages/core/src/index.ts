@@ -49,16 +49,17 @@ export {
   type RegistryStatus,
   type Session,
 } from "./registry.ts";
-export type {
-  BackendCounters,
-  BackendStatus,
-  ContainerStatus,
-  ListenerStatus,
-  Readiness,
-  RegistrationStatus,
-  ServiceCounters,
-  ServiceStatus,
-  StackStatus,
-  WorkerStatus,
+export {
+  type BackendCounters,
+  type BackendStatus,
+  type ContainerStatus,
+  type ListenerStatus,
+  NO_SERVICE_COUNTERS,
+  type Readiness,
+  type RegistrationStatus,
+  type ServiceCounters,
+  type ServiceStatus,
+  type StackStatus,
+  type WorkerStatus,
 } from "./status.ts";
 export { applyBatch, type Batch, type Entry, NO_ENTRIES, type ServiceEntries, type Update } from "./update.ts";

@@ -67,6 +67,18 @@ export interface ServiceCounters {
   readonly refused: number;
 }
 
+/** Of a service that has not been served yet. */
+export const NO_SERVICE_COUNTERS: ServiceCounters = {
+  activeClients: 0,
+  connections: 0,
+  requests: 0,
+  responses: [0, 0, 0, 0, 0, 0],
+  noBackend: 0,
+  refused: 0,
+  retries: 0,
+  retryBudgetSpent: 0,
+};
+
 /** One container, or one service from configuration, as nerve sees it. */
 export interface ContainerStatus {
   /** The full container id; for services from configuration, the instance id. */

@@ -28,8 +28,13 @@ describe("synapseConfig", () => {
       hold: 300_000,
       shutdown_grace: 8_000,
       stop_accepting: "after_drain",
-      workers: 1,
+      worker_drain: 43_200_000,
     });
+  });
+
+  it("reads a number of workers, or auto", () => {
+    expect(load("workers: 2").value.workers).toBe(2);
+    expect(load("workers: auto").value.workers).toBe("auto");
   });
 
   it("reads off and lists for discover", () => {
@@ -166,7 +171,8 @@ describe("synapseConfig", () => {
     ["services: {web: {proxy: {balance: fastest}}}", /round_robin/],
     ["listen_ports: 80-20", /range of ports/],
     ["hold: soon", /expected a time/],
-    ["workers: 2", /workers: expected 1/],
+    ["workers: 0", /workers: /],
+    ["workers: many", /workers: /],
   ])("refuses %s", (text, expected) => {
     expect(() => load(text)).toThrow(expected);
   });

@@ -1,4 +1,10 @@
-import type { BackendCounters, BackendStatus, Instance, ServiceCounters, ServiceStatus } from "@smartstack/core";
+import {
+  type BackendCounters,
+  type BackendStatus,
+  type Instance,
+  NO_SERVICE_COUNTERS,
+  type ServiceStatus,
+} from "@smartstack/core";
 import type { BackendSpec, ProxyBackendStatus, ProxyServiceStatus, ServiceSpec } from "@smartstack/proxy";
 import { addressText } from "./address.ts";
 import { isStale } from "./routes.ts";
@@ -12,17 +18,6 @@ const NO_COUNTERS: BackendCounters = {
   retries: 0,
   bytesIn: 0,
   bytesOut: 0,
-};
-
-const NO_SERVICE_COUNTERS: ServiceCounters = {
-  activeClients: 0,
-  connections: 0,
-  requests: 0,
-  responses: [0, 0, 0, 0, 0, 0],
-  noBackend: 0,
-  refused: 0,
-  retries: 0,
-  retryBudgetSpent: 0,
 };
 
 export interface StatusInput {

@@ -1,4 +1,5 @@
 import type { ListenerStatus, WorkerStatus } from "@smartstack/core";
+import { listenText } from "../bind.ts";
 import type { Probe } from "../checker.ts";
 import type { StreamHandle } from "../handles.ts";
 import { createPool, type Pool } from "../pool.ts";
@@ -21,6 +22,8 @@ export interface WorkersDeps extends Pick<ProxyDeps, "clock" | "random" | "event
   /** How long a replaced worker may serve what it has, milliseconds. */
   readonly retireMs: number;
   readonly probe?: Probe;
+  /** A worker that tells nothing for so long is given up, milliseconds; default 10 s. */
+  readonly silentMs?: number;
   /** Starts the process of a worker; default: the code beside this. */
   readonly fork?: () => WorkerProcess;
 }
@@ -53,6 +56,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
     const member = createMember(fork(), clock, {
       hold: holder.hold,
       onSettled,
+      onReport,
       onFailed: ({ service, key, reason }) => pools.get(service)?.failedElsewhere(key, reason),
       onOver: passOn,
     });
@@ -93,8 +97,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
     const done = (): void => handle.close(() => undefined);
     if (target === undefined) done();
     else {
-      target.clients++;
-      target.send({ kind: "adopt", key }, handle, done);
+      target.give(key, handle, done);
       evenOut();
     }
   }
@@ -109,7 +112,6 @@ export function createWorkers(deps: WorkersDeps): Workers {
   }
 
   function onSettled(): void {
-    for (const { name } of current.services) news.tell(name, listenersOf(name));
     evenOut();
     const serving = roster.serving();
     if (serving.length < deps.workers) return;
@@ -120,8 +122,19 @@ export function createWorkers(deps: WorkersDeps): Workers {
     }
   }
 
+  function onReport(names: readonly string[]): void {
+    for (const name of names) {
+      const listeners = listenersOf(name);
+      if (pools.has(name) && listeners.length > 0) news.tell(name, listeners);
+    }
+  }
+
   function listenersOf(name: string): readonly ListenerStatus[] {
-    return mergeListeners(roster.serving().map(({ reports }) => reports.get(name)?.listeners ?? []));
+    const told = [...roster.all()].flatMap(({ reports, retired }) => {
+      const listeners = reports.get(name)?.listeners ?? [];
+      return retired || listeners.length === 0 ? [] : [listeners];
+    });
+    return mergeListeners(told);
   }
 
   function applyPools(services: readonly ServiceSpec[]): void {
@@ -148,7 +161,14 @@ export function createWorkers(deps: WorkersDeps): Workers {
       ...backend,
       counters: sums.backends.get(backend.key) ?? backend.counters,
     }));
-    return { name, revision: current.revision, listeners: listenersOf(name), backends, counters: sums.service };
+    const told = listenersOf(name);
+    const listeners = told.length > 0 ? told : pending(name);
+    return { name, revision: current.revision, listeners, backends, counters: sums.service };
+  }
+
+  function pending(name: string): readonly ListenerStatus[] {
+    const spec = current.services.find((service) => service.name === name);
+    return (spec?.listen ?? []).map((address) => ({ address: listenText(address), state: "pending" }));
   }
 
   return {

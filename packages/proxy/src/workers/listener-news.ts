@@ -11,6 +11,8 @@ export function listenerNews(events: EventBus): ListenerNews {
   return {
     tell(service, listeners) {
       const before = known.get(service) ?? [];
+      // A worker that has just begun has not bound yet what others have.
+      if (listeners.some(({ state }) => state === "pending")) return;
       if (listeners.length === 0) known.delete(service);
       else known.set(service, listeners);
       for (const { address, state, reason = "" } of listeners) {

@@ -13,8 +13,10 @@ export interface Member {
   readonly retired: boolean;
   /** The last snapshot whose listeners it has settled; -1 before the first. */
   readonly settled: number;
-  /** Clients it had when it last told, and those it was given since. */
-  clients: number;
+  /** Clients it had when it last told, and those on their way to it. */
+  readonly clients: number;
+  /** Gives it a connection that another worker accepted. */
+  give(key: string, handle: StreamHandle, sent: () => void): void;
   /** Monotonic: when it last told anything. */
   readonly heardMs: number;
   readonly reports: Map<string, ProxyServiceStatus>;
@@ -28,6 +30,8 @@ export interface Member {
 
 export interface MemberActions {
   readonly onSettled: () => void;
+  /** These services have news: listeners or counters. */
+  readonly onReport: (names: readonly string[]) => void;
   readonly onFailed: (turn: Omit<HealthTurn, "up">) => void;
   /** A connection beyond its share. */
   readonly onOver: (key: string, handle: StreamHandle) => void;
@@ -35,6 +39,8 @@ export interface MemberActions {
 }
 
 export function createMember(process: WorkerProcess, clock: Clock, actions: MemberActions): Member {
+  let given = 0;
+  let told = { clients: 0, adopted: 0 };
   const reports = new Map<string, ProxyServiceStatus>();
   let serve: () => void = () => undefined;
   let refuse: (error: Error) => void = () => undefined;
@@ -49,7 +55,13 @@ export function createMember(process: WorkerProcess, clock: Clock, actions: Memb
     startedMs: clock.now(),
     retired: false,
     settled: -1,
-    clients: 0,
+    get clients(): number {
+      return told.clients + given - told.adopted;
+    },
+    give(key: string, handle: StreamHandle, sent: () => void): void {
+      given++;
+      process.send({ kind: "adopt", key }, handle, sent);
+    },
     heardMs: clock.monotonic(),
     reports,
     send: process.send,
@@ -89,12 +101,13 @@ export function createMember(process: WorkerProcess, clock: Clock, actions: Memb
         actions.onFailed(message);
         return;
       case "over":
-        member.clients = message.clients;
+        told = message.load;
         if (handle !== undefined) actions.onOver(message.key, handle);
         return;
       case "report":
-        member.clients = message.clients;
+        told = message.load;
         for (const report of message.services) reports.set(report.name, report);
+        actions.onReport(message.services.map(({ name }) => name));
     }
   });
   process.gone.then((how) => refuse(ended(process.pid, how)));

@@ -1,4 +1,4 @@
-import type { BackendCounters, ListenerStatus, ServiceCounters } from "@smartstack/core";
+import { type BackendCounters, type ListenerStatus, NO_SERVICE_COUNTERS, type ServiceCounters } from "@smartstack/core";
 import type { ProxyServiceStatus } from "../snapshot.ts";
 
 type Counted<T> = { readonly [K in keyof T]: number | readonly number[] };
@@ -30,18 +30,8 @@ export interface Sums {
   readonly backends: ReadonlyMap<string, BackendCounters>;
 }
 
-const NOTHING: ServiceCounters = {
-  activeClients: 0,
-  connections: 0,
-  requests: 0,
-  responses: [0, 0, 0, 0, 0, 0],
-  noBackend: 0,
-  retries: 0,
-  refused: 0,
-};
-
 export function sumReports(reports: Iterable<ProxyServiceStatus>): Sums {
-  let service = NOTHING;
+  let service = NO_SERVICE_COUNTERS;
   const backends = new Map<string, BackendCounters>();
   for (const report of reports) {
     service = add(service, report.counters);
@@ -68,12 +58,12 @@ export function fold(
   return { ...left, counters: sums.service, backends };
 }
 
-/** An address is bound when it is at every worker; otherwise the first that failed says why. */
+/** An address is bound when a worker has it and none failed to get it; the first that failed says why. */
 export function mergeListeners(reports: readonly (readonly ListenerStatus[])[]): readonly ListenerStatus[] {
   const first = reports[0] ?? [];
   return first.map((status, index) => {
     const all = reports.map((listeners) => listeners[index] ?? status);
-    return all.find(({ state }) => state === "failed") ?? all.find(({ state }) => state === "pending") ?? status;
+    return all.find(({ state }) => state === "failed") ?? all.find(({ state }) => state === "bound") ?? status;
   });
 }
 

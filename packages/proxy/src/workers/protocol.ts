@@ -38,6 +38,13 @@ export interface HealthTurn {
   readonly reason: string;
 }
 
+export interface Load {
+  /** Client connections now. */
+  readonly clients: number;
+  /** Connections from other workers taken so far, to be told from those that are still on their way. */
+  readonly adopted: number;
+}
+
 export type ToControl =
   | { readonly kind: "hello"; readonly protocol: number }
   | { readonly kind: "listen"; readonly ask: number; readonly key: string; readonly address: ListenAddress }
@@ -46,6 +53,6 @@ export type ToControl =
   /** Live traffic found a backend dead. */
   | { readonly kind: "failed"; readonly service: string; readonly key: string; readonly reason: string }
   /** With a connection beyond this worker's share. */
-  | { readonly kind: "over"; readonly key: string; readonly clients: number }
+  | { readonly kind: "over"; readonly key: string; readonly load: Load }
   /** Services of which anything was counted since the last report. */
-  | { readonly kind: "report"; readonly clients: number; readonly services: readonly ProxyServiceStatus[] };
+  | { readonly kind: "report"; readonly load: Load; readonly services: readonly ProxyServiceStatus[] };

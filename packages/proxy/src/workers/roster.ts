@@ -13,7 +13,6 @@ import { ended, type Member } from "./member.ts";
 
 /** A worker that does not serve by then is given up. */
 const READY_MS = 10_000;
-/** A worker that tells nothing for so long, though it reports every second, is frozen or drowned. */
 const SILENT_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
 /** What a worker may take beyond its grace to end. */
@@ -27,6 +26,8 @@ export interface RosterOptions {
   readonly count: number;
   /** How long a replaced worker may serve what it has, milliseconds. */
   readonly retireMs: number;
+  /** A worker that tells nothing for so long, though it reports every second, is frozen or drowned; default 10 s. */
+  readonly silentMs?: number;
   /** Starts a worker that knows all there is to know. */
   readonly start: () => Member;
   readonly onGone: (member: Member) => void;
@@ -49,7 +50,7 @@ interface Slot {
 }
 
 export function createRoster(options: RosterOptions): Roster {
-  const { clock, random, events, count, start, onGone } = options;
+  const { clock, random, events, count, start, onGone, silentMs = SILENT_MS } = options;
   const members = new Set<Member>();
   const slots: Slot[] = Array.from({ length: count }, () => ({ member: undefined }));
   const abort = new AbortController();
@@ -109,7 +110,7 @@ export function createRoster(options: RosterOptions): Roster {
     void keepAlive((_, healthy) => occupy(slot, healthy), { clock, random, signal: abort.signal, backoff: RESTART });
   }
   const stopLooking = every(clock, LOOK_EVERY_MS, () => {
-    for (const member of members) if (clock.monotonic() - member.heardMs > SILENT_MS) member.kill();
+    for (const member of members) if (clock.monotonic() - member.heardMs > silentMs) member.kill();
   });
 
   return {

@@ -1,10 +1,11 @@
 import type { Server } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import { type Clock, eventBus, every, type Random } from "@smartstack/core";
 import type { StreamHandle } from "../handles.ts";
 import { createProxy } from "../proxy.ts";
 import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
 import { changedReports } from "./merge.ts";
-import { PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
+import { type Load, PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
 import { keepsClient } from "./share.ts";
 
 /** The channel to the control process. */
@@ -36,6 +37,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
   let reported = new Map<string, ProxyServiceStatus>();
   let share = 0;
   let lastAsk = 0;
+  let adopted = 0;
   let telling = false;
   let closing = false;
 
@@ -70,14 +72,18 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
     });
   }
 
+  const load = (): Load => ({ clients: proxy.clients(), adopted });
+
   function handOver(key: string, handle: StreamHandle): boolean {
-    const clients = proxy.clients();
-    if (closing || keepsClient(clients, share)) return false;
-    link.send({ kind: "over", key, clients }, handle, () => handle.close(() => undefined));
+    if (closing || keepsClient(proxy.clients(), share)) return false;
+    link.send({ kind: "over", key, load: load() }, handle, () => handle.close(() => undefined));
     return true;
   }
 
   function apply(message: Extract<ToWorker, { kind: "apply" }>): void {
+    const listens = message.changed.some(
+      ({ name, listen }) => !isDeepStrictEqual(specs.get(name)?.listen ?? [], listen),
+    );
     for (const spec of message.changed) specs.set(spec.name, spec);
     names = message.names ?? names;
     if (message.names !== undefined) {
@@ -87,7 +93,8 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
     const { revision } = message;
     proxy.apply({ revision, services: names.flatMap((name) => specs.get(name) ?? []) });
     proxy.settled().then(() => {
-      report();
+      // Counters can wait for their turn.
+      if (listens) report();
       link.send({ kind: "settled", revision });
     });
   }
@@ -96,7 +103,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
     const now = proxy.status();
     const services = changedReports(reported, now);
     reported = new Map(now.map((service) => [service.name, service]));
-    link.send({ kind: "report", clients: proxy.clients(), services }, undefined, sent);
+    link.send({ kind: "report", load: load(), services }, undefined, sent);
   }
 
   async function close(options: CloseOptions): Promise<void> {
@@ -124,6 +131,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
         return;
       }
       case "adopt":
+        adopted++;
         if (handle !== undefined) proxy.adopt(message.key, handle);
         return;
       case "share":
