@@ -17,7 +17,7 @@ const RUNS = [
 ];
 const SOAK_RUNS = [
   { project: "scenarios", filters: ["nerve.stream"], env: { E6_RUNS: "200" } },
-  { project: "e2e", filters: ["outage"], env: { OUTAGE_MS: "60000" } },
+  { project: "e2e", filters: ["outage", "hot-change"], env: { OUTAGE_MS: "60000", HOT_CHANGE_S: "60" } },
   {
     project: "contract",
     filters: ["proxy.fuzz", "proxy.churn", "proxy.streaming"],

@@ -39,7 +39,7 @@ export interface Roster {
   all(): Iterable<Member>;
   /** Those that take new clients. */
   serving(): readonly Member[];
-  /** Puts new workers, of the code that lies on the disk now, in the place of all. Does not reject: it tells by events. */
+  /** Puts new workers, of the code that lies on the disk then, in the place of all, one call after the other. Does not reject: it tells by events. */
   replaceAll(): Promise<void>;
   /** Resolves once all are gone. A second call can only shorten it. */
   close(options: CloseOptions): Promise<void>;
@@ -90,6 +90,7 @@ export function createRoster(options: RosterOptions): Roster {
   }
 
   async function replace(): Promise<void> {
+    if (abort.signal.aborted) return;
     const fresh = slots.map(enlist);
     try {
       await Promise.all(fresh.map(readied));
@@ -117,10 +118,10 @@ export function createRoster(options: RosterOptions): Roster {
     all: () => members,
     serving: () => slots.flatMap(({ member }) => (member !== undefined && member.settled >= 0 ? member : [])),
     replaceAll() {
-      replacing ??= replace().finally(() => {
-        replacing = undefined;
-      });
-      return replacing;
+      // The code on the disk may have become newer since those that are starting now were started.
+      const next = (replacing ?? Promise.resolve()).then(replace);
+      replacing = next;
+      return next;
     },
     async close(close) {
       abort.abort();
