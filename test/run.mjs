@@ -23,6 +23,11 @@ const SOAK_RUNS = [
     filters: ["proxy.fuzz", "proxy.churn", "proxy.streaming"],
     env: { FUZZ_MS: "600000", CHURN_CONNECTIONS: "10000", STREAM_MIB: "1024" },
   },
+  {
+    project: "contract",
+    filters: ["registry.etcd", "registry.file", "registry.memory", "registry.zookeeper"],
+    env: { MUTANTS: "all" },
+  },
   { project: "contract", filters: ["registry-soak"], env: { CHURN_MS: "3600000" }, msMax: 75 * 60_000 },
   { project: "contract", filters: ["registry-ensemble", "registry-scenarios"], env: { FAULTS: "full" } },
   { project: "soak" },

@@ -7,10 +7,11 @@ import {
   type NodeEntry,
   type Registry,
   type Session,
+  type Update,
 } from "@smartstack/core";
 import { until } from "@smartstack/core/testing";
 import { type Announcer, announcer, type Follower, follow } from "./registry-follower.ts";
-import type { RegistryBench } from "./registry-harness.ts";
+import type { RegistryBench, RegistryHarness } from "./registry-harness.ts";
 
 /** What a case works with. All it opens is closed behind it. */
 export interface CaseContext {
@@ -101,7 +102,7 @@ export function soon<T>(
 
 /**
  * Writes a marker and waits until a watcher of `web` has seen it: whatever was to be reported before it has been.
- * Returns the batches since `from`, the marker's left out.
+ * Returns the batches since `from`, without the marker.
  */
 export async function batchesUntilMarker(
   context: CaseContext,
@@ -110,7 +111,11 @@ export async function batchesUntilMarker(
 ): Promise<Batch[]> {
   await session.put(record("web", "marker", 9_999));
   await soon(context, "the marker", () => follower.names().includes("marker"));
-  return follower.batches.slice(from).filter((batch) => !JSON.stringify(batch).includes('"marker"'));
+  const isMarker = (update: Update): boolean => JSON.stringify(update).includes('"marker"');
+  return follower.batches
+    .slice(from)
+    .map((batch) => batch.filter((update) => !isMarker(update)))
+    .filter((batch) => batch.length > 0);
 }
 
 export function hasCode(code: string): (error: unknown) => boolean {
@@ -128,4 +133,27 @@ export function assertAnnouncedWhole(follower: Follower, node: NodeEntry, ids: r
 
 export function keyOf({ service, id }: InstanceRecord): string {
   return entryKey(service, id);
+}
+
+/** Runs one case on a fresh prefix, and closes what it opened. @throws what the case throws. */
+export async function runCase(one: RegistryCase, harness: RegistryHarness): Promise<void> {
+  const bench = await harness.fresh();
+  const cleanups: (() => Promise<unknown> | unknown)[] = [];
+  try {
+    await one.run({
+      bench,
+      goneMs: harness.goneMs,
+      ttlMs: harness.ttlMs,
+      waitMs: harness.waitMs ?? 10_000,
+      defer: (cleanup) => cleanups.push(cleanup),
+      async open() {
+        const registry = await bench.open();
+        cleanups.push(() => registry.close());
+        return registry;
+      },
+    });
+  } finally {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+    await bench.done();
+  }
 }

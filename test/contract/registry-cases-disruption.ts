@@ -14,6 +14,7 @@ import {
   records,
   scene,
 } from "./registry-case.ts";
+import { SAYS_WHEN_AWAY, SERVICES_COME_BACK, WRITES_FAIL_IN_TIME } from "./registry-cases-life.ts";
 import type { ServerControl } from "./registry-harness.ts";
 
 const KEPT_FOR_A_TTL = "what is kept is kept for one whole ttl from the close on";
@@ -215,6 +216,12 @@ export const disruptionCases: readonly RegistryCase[] = [
   { name: CLOSE_FROZEN, run: closesDespiteFreeze },
   { name: BEFORE_SERVER, run: worksBeforeItsServer },
 ];
+
+/** The cases that kill or freeze the server, which nobody else can use meanwhile. */
+export const DISTURBING: ReadonlySet<string> = new Set([
+  ...[SERVER_RESTART, MISSED, FROZEN, CLOSE_FROZEN, BEFORE_SERVER],
+  ...[WRITES_FAIL_IN_TIME, SERVICES_COME_BACK, SAYS_WHEN_AWAY],
+]);
 
 /** The cases that need a process, or a server that can go away. */
 export const NEEDS = {

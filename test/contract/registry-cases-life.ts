@@ -128,11 +128,13 @@ async function writesFailInTimeAndComeBack(context: CaseContext): Promise<void> 
 
 async function servicesComeBack(context: CaseContext): Promise<void> {
   const server = context.bench.server ?? assert.fail("no server");
-  const list = followServices(await context.open());
+  const registry = await context.open();
+  const list = followServices(registry);
   context.defer(() => list.stop());
   const nerve = announced(context, await context.open(), owner("node-a", "b1"), () => records("web", 1));
   await soon(context, "there", () => list.lists.at(-1)?.join() === "web");
   await server.kill();
+  await soon(context, "noticed", () => !registry.status().connected);
   await server.start();
   const timeoutMs = context.waitMs + 5_000;
   await until(

@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import {
   applyBatch,
   type Batch,
+  exponentialBackoff,
   type InstanceRecord,
   keepAlive,
   NO_ENTRIES,
@@ -23,7 +24,9 @@ export interface Follower {
   stop(): Promise<void>;
 }
 
-const keep = { clock: systemClock, random: systemRandom };
+// Quicker than the product: on a busy machine a restarted server and the longest of its waits would outlast a session of 3 s.
+const backoff = exponentialBackoff({ minMs: 100, maxMs: 500 });
+const keep = { clock: systemClock, random: systemRandom, backoff };
 
 /** Watches a service the way synapse does: keepAlive around the watch, batches applied whole; `changed` after each. */
 export function follow(registry: Registry, service: string, changed: () => void = () => undefined): Follower {

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
-import type { RegistryCase } from "./registry-case.ts";
-import { disruptionCases } from "./registry-cases-disruption.ts";
+import { seededRandom } from "@smartstack/core/testing";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type RegistryCase, runCase } from "./registry-case.ts";
+import { DISTURBING, disruptionCases } from "./registry-cases-disruption.ts";
 import { documentCases } from "./registry-cases-documents.ts";
 import { followingCases } from "./registry-cases-following.ts";
 import { foreignCases } from "./registry-cases-foreign.ts";
@@ -9,6 +10,7 @@ import { ownershipCases } from "./registry-cases-ownership.ts";
 import { sessionCases } from "./registry-cases-session.ts";
 import { watchCases } from "./registry-cases-watch.ts";
 import type { RegistryHarness } from "./registry-harness.ts";
+import { runTrials, type Trial, trialsOf } from "./registry-trials.ts";
 
 /** Everything a kind of registry must do, each case on a prefix of its own. */
 export const REGISTRY_CASES: readonly RegistryCase[] = [
@@ -22,11 +24,17 @@ export const REGISTRY_CASES: readonly RegistryCase[] = [
   ...disruptionCases,
 ];
 
+/** How many mutants are planted in each driver; all of them in a soak. */
+const TRIALS = process.env.MUTANTS === "all" ? Number.POSITIVE_INFINITY : 8;
+const SEED = Number(process.env.MUTANTS_SEED ?? 4);
+
 /** The longest a case may take, milliseconds. */
 const CASE_MS_MAX = 45_000;
+const TRIALS_MS_MAX = 900_000;
 
 /**
- * Runs the conformance suite against a kind of registry. What a kind cannot do is named in `skip`, with the reason, which
+ * Runs the conformance suite against a kind of registry, and plants mutants in it, each before the case that is meant to
+ * catch it. What a kind cannot do is named in `skip`, with the reason, which
  * the test run shows.
  */
 export function registryContract(
@@ -51,28 +59,29 @@ export function registryContract(
       if (reason === undefined) it(one.name, () => runCase(one, harness), CASE_MS_MAX);
       else it(`does not apply: ${one.name} (${reason})`, () => undefined);
     }
+    it(
+      "is shown to be wrong when it is",
+      async () => {
+        const cases = REGISTRY_CASES.filter((one) => skip[one.name] === undefined);
+        const all = trialsOf(cases);
+        const trials = sampleOf(all);
+        const escaped = await runTrials(trials, harness, DISTURBING);
+        const caught = trials.length - escaped.length;
+        console.log(
+          `${name}: ${cases.length} cases, ${all.length} with a mutant; planted ${trials.length}, caught ${caught}`,
+        );
+        expect(escaped, `MUTANTS_SEED=${SEED}`).toEqual([]);
+      },
+      TRIALS_MS_MAX,
+    );
   });
 }
 
-/** Runs one case on a fresh prefix, and closes what it opened. @throws what the case throws. */
-export async function runCase(one: RegistryCase, harness: RegistryHarness): Promise<void> {
-  const bench = await harness.fresh();
-  const cleanups: (() => Promise<unknown> | unknown)[] = [];
-  try {
-    await one.run({
-      bench,
-      goneMs: harness.goneMs,
-      ttlMs: harness.ttlMs,
-      waitMs: harness.waitMs ?? 10_000,
-      defer: (cleanup) => cleanups.push(cleanup),
-      async open() {
-        const registry = await bench.open();
-        cleanups.push(() => registry.close());
-        return registry;
-      },
-    });
-  } finally {
-    for (const cleanup of cleanups.reverse()) await cleanup();
-    await bench.done();
-  }
+function sampleOf(trials: readonly Trial[]): readonly Trial[] {
+  const random = seededRandom(SEED);
+  return trials
+    .map((trial) => ({ trial, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .slice(0, TRIALS)
+    .map(({ trial }) => trial);
 }
