@@ -3,10 +3,12 @@ import { seededRandom, until } from "@smartstack/core/testing";
 import type { RegistryConfig } from "@smartstack/registry";
 import { expect, test } from "vitest";
 import { etcdRead, startEtcd, type TestServer } from "../support/etcd.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { processUsage } from "../support/memory.mjs";
 import { startWatcher, type Watcher, type WatcherReport } from "../support/registry-watcher.ts";
 import { type ProcessUsage, trends, type UsageSample } from "../support/usage-trend.ts";
 import { startZooKeeper, TICK_MS, zookeeperRead } from "../support/zookeeper.ts";
+import { NEVER, owner, record, records } from "./registry-case.ts";
 import { openers } from "./registry-real-harness.ts";
 import { type RestlessNerves, restlessNerves } from "./registry-restless.ts";
 
@@ -23,6 +25,7 @@ const SERVICES = Array.from({ length: 10 }, (_, index) => `service-${index}`);
 /** From the pause to equal sets; long for a loaded machine, no more than a moment on an idle one. */
 const EQUAL_MS_MAX = 15_000;
 const PREFIX = "/soak";
+const QUIET_MS = 30_000;
 
 interface Kind {
   readonly start: () => Promise<TestServer>;
@@ -44,11 +47,15 @@ const KINDS: Readonly<Record<"etcd" | "zookeeper", Kind>> = {
 test.concurrent.for(["etcd", "zookeeper"] as const)(
   "%s: at each pause of a churn all see what lies there",
   { timeout: 2 * CHURN_MS + 120_000 },
-  async (kind, { onTestFinished }) => {
+  async (kind, { onTestFinished, onTestFailed }) => {
+    // At once: the other kind may go on for an hour.
+    onTestFailed(({ task }) => {
+      for (const { message } of task.result?.errors ?? []) print(kind, `failed: ${message}`);
+    });
     const server = await KINDS[kind].start();
     onTestFinished(() => server.stop());
     const config = { type: kind, hosts: [server.endpoint], prefix: PREFIX, ttl: TTL_MS } satisfies RegistryConfig;
-    const watchers = Array.from({ length: WATCHERS }, () => startWatcher(config, SERVICES));
+    const watchers = Array.from({ length: WATCHERS }, () => startWatcher(config, { services: SERVICES }));
     for (const watcher of watchers) onTestFinished(() => watcher.stop());
     const open = (): Promise<Registry> => openers(config).open();
     const nerves = await restlessNerves({
@@ -76,6 +83,24 @@ test.concurrent.for(["etcd", "zookeeper"] as const)(
     for (const line of trends(samples)) print(kind, line);
   },
 );
+
+// etcd ends a connection whose pings it takes for too many: the fourth one is the first that can be.
+test.concurrent("etcd: a quiet nerve and a quiet watcher keep their connections", {
+  timeout: QUIET_MS + 60_000,
+}, async ({ expect, onTestFinished }) => {
+  const server = await startEtcd();
+  onTestFinished(() => server.stop());
+  const relay = await startFaultProxy(server.endpoint);
+  onTestFinished(() => relay.close());
+  const registry = await openers({ type: "etcd", hosts: [relay.endpoint], prefix: PREFIX, ttl: TTL_MS }).open();
+  onTestFinished(() => registry.close());
+  const session = await registry.announce(owner("quiet", "b1"), records("web", 3), NEVER);
+  const before = relay.open();
+  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  expect(relay.open()).toBe(before);
+  await session.put(record("web", "late", 1));
+  expect(relay.taken()).toBe(before);
+});
 
 /** One for each entry, sorted; what tells one state of an entry from another. */
 type Lines = readonly string[];

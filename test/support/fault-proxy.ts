@@ -8,6 +8,8 @@ export interface FaultProxy {
   taken(): number;
   /** Connections open now. */
   open(): number;
+  /** Bytes that came so far. */
+  carried(): { readonly byClients: number; readonly byServer: number };
   /** Breaks every connection, and each new one at once. */
   cut(): void;
   /** Carries nothing more, breaks nothing, takes new connections: as a firewall that drops packets. */
@@ -42,6 +44,7 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
   const pairs = new Set<readonly [Socket, Socket]>();
   let state: "whole" | "cut" | "stalled" = "whole";
   let taken = 0;
+  const ended = { byClients: 0, byServer: 0 };
 
   const join = (client: Socket): void => {
     const upstream = connect(port, host);
@@ -51,7 +54,9 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
       from.on("error", () => to.destroy());
       from.on("close", () => {
         to.destroy();
-        pairs.delete(pair);
+        if (!pairs.delete(pair)) return;
+        ended.byClients += client.bytesRead;
+        ended.byServer += upstream.bytesRead;
       });
       from.pipe(to);
     }
@@ -79,6 +84,14 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
     endpoint: `${ownHost}:${(server.address() as AddressInfo).port}`,
     taken: () => taken,
     open: () => pairs.size,
+    carried() {
+      const sum = { ...ended };
+      for (const [client, upstream] of pairs) {
+        sum.byClients += client.bytesRead;
+        sum.byServer += upstream.bytesRead;
+      }
+      return sum;
+    },
     cut() {
       state = "cut";
       for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();

@@ -1,17 +1,22 @@
 // A synapse's part of a registry as a process of its own, so that what it uses is its own: follows services, and tells
 // over IPC, when asked, what it sees and what it needed for that. It runs the built packages: plain Node cannot load
-// TypeScript here. `registry-watcher.mjs {"config", "services"}`; without services it follows all there are.
+// TypeScript here. `registry-watcher.mjs {"config", "services", "expects"}`; without services it follows all there are,
+// and with `expects`, a number of instances, it tells how long they took, and keeps when each change after that came.
 import { applyBatch, eventBus, keepAlive, NO_ENTRIES, systemClock, systemRandom } from "@smartstack/core";
 import { openRegistry } from "@smartstack/registry";
 import { processUsage } from "./memory.mjs";
 
-const { config, services } = JSON.parse(process.argv[2]);
+const { config, services, expects } = JSON.parse(process.argv[2]);
+const atFirst = processUsage();
+const startedMs = performance.now();
 const registry = await openRegistry(config, { clock: systemClock, random: systemRandom, events: eventBus() });
 const keep = { clock: systemClock, random: systemRandom, signal: new AbortController().signal };
 const seen = new Map();
 let [batches, resets] = [0, 0];
-/** From the writes' beginnings, which they carry, to their batches. */
-let latenciesMs = [];
+let instances = 0;
+let loadedMs;
+/** By the key of an instance: when its last change came, on CLOCK_MONOTONIC. */
+let arrivals = new Map();
 
 for (const service of services ?? []) follow(service);
 if (services === undefined)
@@ -29,8 +34,11 @@ function follow(service) {
       healthy();
       batches++;
       if (batch[0]?.type === "reset") resets++;
-      seen.set(service, applyBatch(seen.get(service) ?? NO_ENTRIES, batch));
-      for (const update of batch) measure(update);
+      const before = seen.get(service) ?? NO_ENTRIES;
+      const after = applyBatch(before, batch);
+      seen.set(service, after);
+      instances += after.instances.size - before.instances.size;
+      if (expects !== undefined) measure(service, batch);
     }
   });
 }
@@ -42,9 +50,13 @@ function run(watch) {
   });
 }
 
-function measure(update) {
-  const sentNs = update.type === "put" && update.entry.kind === "instance" && update.entry.instance.labels?.["sent-ns"];
-  if (sentNs) latenciesMs.push(Number(process.hrtime.bigint() - BigInt(sentNs)) / 1e6);
+function measure(service, batch) {
+  if (loadedMs === undefined) {
+    if (instances >= expects) loadedMs = performance.now() - startedMs;
+    return;
+  }
+  const atNs = String(process.hrtime.bigint());
+  for (const update of batch) arrivals.set(`${service}/${update.entry?.id ?? update.id}`, atNs);
 }
 
 /** By path; each service's share names the node entries that its watch has told of, too. */
@@ -56,12 +68,11 @@ function documents() {
 }
 
 process.on("message", ({ wants }) => {
-  const instances = [...seen.values()].reduce((sum, state) => sum + (state?.instances.size ?? 0), 0);
   process.send({
-    ...{ usage: processUsage(), batches, resets, instances, latenciesMs },
+    ...{ atFirst, usage: processUsage(), batches, resets, instances, loadedMs, arrivals: [...arrivals] },
     ...(wants === "documents" ? { documents: documents() } : {}),
   });
-  latenciesMs = [];
+  arrivals = new Map();
 });
 // Whoever started it is gone.
 process.on("disconnect", () => process.exit(0));

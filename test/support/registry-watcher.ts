@@ -9,13 +9,17 @@ const PROGRAM = fileURLToPath(new URL("./registry-watcher.mjs", import.meta.url)
 const ANSWER_MS_MAX = 20_000;
 
 export interface WatcherReport {
+  /** When it began to open the registry, and now. */
+  readonly atFirst: ProcessUsage;
   readonly usage: ProcessUsage;
   /** Since its start. */
   readonly batches: number;
   readonly resets: number;
   readonly instances: number;
-  /** Of the changes since the last report whose documents have a label `sent-ns`, a time of CLOCK_MONOTONIC. */
-  readonly latenciesMs: readonly number[];
+  /** How long it took, from opening the registry, until all that was expected was there. */
+  readonly loadedMs?: number;
+  /** Of the changes since then and since the last report: when the last one of each instance, `service/id`, came, by CLOCK_MONOTONIC. */
+  readonly arrivals: readonly (readonly [key: string, atNs: string])[];
   /** Per service what its watch has told of: path → document. Only when asked for. */
   readonly documents?: readonly (readonly [string, readonly (readonly [string, Instance | NodeEntry])[]])[];
 }
@@ -27,9 +31,15 @@ export interface Watcher {
   stop(): Promise<void>;
 }
 
-/** Follows all services that there are unless some are named. */
-export function startWatcher(config: RegistryConfig, services?: readonly string[]): Watcher {
-  const args = [PROGRAM, JSON.stringify({ config, services })];
+export interface WatcherOptions {
+  /** Default: all that there are. */
+  readonly services?: readonly string[];
+  /** How many instances it is to wait for; it keeps arrivals only then. */
+  readonly expects?: number;
+}
+
+export function startWatcher(config: RegistryConfig, options: WatcherOptions): Watcher {
+  const args = [PROGRAM, JSON.stringify({ config, ...options })];
   const child = startChild(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
   return {
     pid: child.pid,
