@@ -1,4 +1,4 @@
-import type { Registry } from "@smartstack/core";
+import type { Registry, Session } from "@smartstack/core";
 import { seededRandom, until } from "@smartstack/core/testing";
 import type { RegistryConfig } from "@smartstack/registry";
 import { expect, test } from "vitest";
@@ -94,12 +94,14 @@ test.concurrent("etcd: a quiet nerve and a quiet watcher keep their connections"
   onTestFinished(() => relay.close());
   const registry = await openers({ type: "etcd", hosts: [relay.endpoint], prefix: PREFIX, ttl: TTL_MS }).open();
   onTestFinished(() => registry.close());
-  const session = await registry.announce(owner("quiet", "b1"), records("web", 3), NEVER);
+  const announce = (): Promise<Session> => registry.announce(owner("quiet", "b1"), records("web", 3), NEVER);
+  const session = await until(announce, { what: "a session", timeoutMs: 20_000 });
   const before = relay.open();
   await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
   expect(relay.open()).toBe(before);
-  await session.put(record("web", "late", 1));
-  expect(relay.taken()).toBe(before);
+  const taken = relay.taken();
+  await until(() => session.put(record("web", "late", 1)).then(() => true), { what: "a late write" });
+  expect(relay.taken()).toBe(taken);
 });
 
 /** One for each entry, sorted; what tells one state of an entry from another. */
