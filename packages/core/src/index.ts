@@ -1,6 +1,7 @@
 export { type Backoff, type BackoffOptions, exponentialBackoff, RECONNECT_BACKOFF } from "./backoff.ts";
 export { type Cancel, type Clock, every, type Random, sleep, systemClock, systemRandom } from "./clock.ts";
 export { didYouMean } from "./config/did-you-mean.ts";
+export { httpCheckMethod, httpHeaders, httpPath, httpStatuses, type StatusRange } from "./config/http.ts";
 export { type Loaded, loadConfig } from "./config/load.ts";
 export type { ConfigSource } from "./config/parse.ts";
 export { type PasswordOptions, passwordKeys, passwordOf } from "./config/password.ts";

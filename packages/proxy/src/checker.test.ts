@@ -1,7 +1,7 @@
 import { fakeClock, seededRandom } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
 import { type Backend, createBackend } from "./backend.ts";
-import { createChecker, probePlan } from "./checker.ts";
+import { createChecker, pauseMs, probePlan } from "./checker.ts";
 import type { ProbeResult } from "./health.ts";
 import { type CheckSpec, DEFAULT_CHECK } from "./snapshot.ts";
 import { backendSpec } from "./testing/bench.ts";
@@ -56,4 +56,20 @@ it("probes an ejected backend soon, then at the interval, one probe at a time, u
   await clock.advance(60_000);
   expect(atMs).toHaveLength(2);
   expect(clock.pending()).toBe(0);
+});
+
+it.each([
+  ["up", 0, 2_000],
+  ["up", 1, 300],
+  ["unchecked", 0, 300],
+  ["down", 0, 9_000],
+  ["down", 1, 300],
+] as const)("pauses after a probe that leaves it %s with a streak of %d: %d ms", (status, streak, ms) => {
+  const plan = { firstMs: 0, intervalMs: 2_000 };
+  const health = { status, streak, reason: "" };
+  expect(pauseMs(health, { plan, check: { ...DEFAULT_CHECK, fastIntervalMs: 300, downIntervalMs: 9_000 } })).toBe(ms);
+  expect(pauseMs(health, { plan, check: DEFAULT_CHECK })).toBe(2_000);
+  const suspect = { firstMs: 0, intervalMs: 200 };
+  if (status !== "down")
+    expect(pauseMs(health, { plan: suspect, check: { ...DEFAULT_CHECK, fastIntervalMs: 300 } })).toBe(200);
 });

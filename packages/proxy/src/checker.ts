@@ -1,7 +1,7 @@
 import type { Cancel, Clock, Random } from "@smartstack/core";
 import type { Backend } from "./backend.ts";
 import { isChecked } from "./backend.ts";
-import type { ProbeResult } from "./health.ts";
+import type { Health, ProbeResult } from "./health.ts";
 import type { CheckSpec } from "./snapshot.ts";
 
 /** How often a suspect is probed, whatever its check says. */
@@ -52,6 +52,16 @@ interface Schedule {
   cancel: Cancel;
 }
 
+/**
+ * Until the next probe, as HAProxy has it: `down` while it is surely down, `fast` while a turn is in the making or nothing
+ * is known yet, else the plan's interval.
+ */
+export function pauseMs({ status, streak }: Health, { plan, check }: Pick<Schedule, "plan" | "check">): number {
+  const { fastIntervalMs = plan.intervalMs, downIntervalMs = plan.intervalMs } = check;
+  if (status === "down" && streak === 0) return downIntervalMs;
+  return status === "up" && streak === 0 ? plan.intervalMs : Math.min(fastIntervalMs, plan.intervalMs);
+}
+
 export function createChecker(options: CheckerOptions): Checker {
   const { clock, random, probe, onResult } = options;
   const schedules = new Map<Backend, Schedule>();
@@ -67,9 +77,9 @@ export function createChecker(options: CheckerOptions): Checker {
 
   function run(backend: Backend, schedule: Schedule): void {
     schedule.cancel = probe(backend, schedule.check, (result) => {
-      wait(backend, schedule, schedule.plan.intervalMs);
-      // Last, as the result may change or end this very schedule.
       onResult(backend, result);
+      // The result may have changed or ended this very schedule.
+      if (schedules.get(backend) === schedule) wait(backend, schedule, pauseMs(backend.health, schedule));
     });
   }
 

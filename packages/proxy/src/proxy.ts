@@ -10,7 +10,7 @@ import { serveHttp } from "./http/connection.ts";
 import { openListener } from "./listener.ts";
 import { type Opening, PLAIN } from "./opening.ts";
 import { createPool } from "./pool.ts";
-import { createProbe } from "./probe.ts";
+import { createProbe } from "./probes/index.ts";
 import { createService, type Service, type Surroundings } from "./service.ts";
 import type {
   Proxy as DataPlane,

@@ -1,4 +1,4 @@
-import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters } from "@smartstack/core";
+import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters, StatusRange } from "@smartstack/core";
 import type { ProxyVersion } from "./proxy-protocol/header.ts";
 
 /** Where a listener accepts: an address and port, or the path of a unix socket. */
@@ -12,14 +12,28 @@ export interface CheckSpec {
   /** `on_doubt`: only while a backend is suspect, ejected, or the view is stale. */
   readonly when: "on_doubt" | "always" | "off";
   readonly intervalMs: number;
+  /** While a turn is in the making, or nothing is known yet; default `intervalMs`. */
+  readonly fastIntervalMs?: number;
+  /** While the backend is down; default `intervalMs`. */
+  readonly downIntervalMs?: number;
   readonly timeoutMs: number;
   /** Successive probes that bring a backend up, and that take it down. */
   readonly rise: number;
   readonly fall: number;
   /** The backends expect the PROXY protocol: a probe begins with a header that says it speaks for itself. */
   readonly sendProxy?: ProxyVersion;
-  /** For http: GET this path; a status from 200 to 399 passes. */
+  /** Where checks are answered, if not at the backend's own port. */
+  readonly port?: number;
+  /** For http; default GET. */
+  readonly method?: string;
+  /** For http; default `/`. */
   readonly path?: string;
+  /** For http: beside ours, or in their place. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** For http: ranges that pass; default 200 to 399. */
+  readonly status?: readonly StatusRange[];
+  /** For http: what the body must contain. */
+  readonly expect?: string;
 }
 
 /** All in milliseconds; 0 = off. */

@@ -1,8 +1,9 @@
 import { type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions } from "node:http";
+import type { StatusRange } from "@smartstack/core";
 import { formatAddress } from "../addresses.ts";
 import { attempt } from "./attempt.ts";
 import type { CheckKind, ProbeRequest, ProbeResult } from "./check.ts";
-import { type HttpOptions, httpKeys, type StatusRange } from "./http-keys.ts";
+import { type HttpOptions, httpKeys } from "./http-keys.ts";
 import { lookupOf } from "./lookup.ts";
 import { OUTPUT_CHARS, printable } from "./printable.ts";
 import { tlsTrust } from "./tls.ts";

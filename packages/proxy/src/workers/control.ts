@@ -3,7 +3,7 @@ import { listenText } from "../bind.ts";
 import type { Probe } from "../checker.ts";
 import type { StreamHandle } from "../handles.ts";
 import { createPool, type Pool } from "../pool.ts";
-import { createProbe } from "../probe.ts";
+import { createProbe } from "../probes/index.ts";
 import type { ProxyDeps } from "../proxy.ts";
 import type { Proxy as DataPlane, ProxyServiceStatus, ServiceSpec, Snapshot } from "../snapshot.ts";
 import { applyMessage } from "./feed.ts";

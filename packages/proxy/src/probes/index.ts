@@ -1,0 +1,42 @@
+import type { Clock } from "@smartstack/core";
+import type { Probe } from "../checker.ts";
+import type { CheckSpec } from "../snapshot.ts";
+import { http } from "./http.ts";
+import type { ProbeKind } from "./kind.ts";
+import { tcp } from "./tcp.ts";
+
+/** Every way to probe, by its name in configuration: sorted, one line each. A new one is a file beside this one and a line here. */
+const KINDS: Readonly<Record<CheckSpec["type"], ProbeKind>> = {
+  http,
+  tcp,
+};
+
+/** Probes as each check says, within its timeout. */
+export function createProbe(clock: Clock): Probe {
+  return (backend, check, done) => {
+    const cleaners: (() => void)[] = [];
+    let ended = false;
+    const end = (): void => {
+      ended = true;
+      for (const clean of cleaners) clean();
+    };
+    const finish = (ok: boolean, reason: string): void => {
+      if (ended) return;
+      end();
+      done({ ok, reason });
+    };
+    const late = (): void => finish(false, `no answer within ${check.timeoutMs} ms`);
+    cleaners.push(clock.after(check.timeoutMs, late, { background: true }));
+    KINDS[check.type]({
+      clock,
+      backend,
+      check,
+      finish,
+      onEnd(clean) {
+        if (ended) clean();
+        else cleaners.push(clean);
+      },
+    });
+    return end;
+  };
+}
