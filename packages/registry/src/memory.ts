@@ -64,7 +64,7 @@ export function memoryStore(): MemoryStore {
 /** The reference: what every other driver has to look like from outside. Entries live as long as the process. */
 export function memoryRegistry(deps: RegistryDeps, store: MemoryStore = memoryStore()): Registry {
   const state = link(deps.clock, "memory", "this process");
-  const copies = mirror(sourceOf(store, state), state, rejecter(deps.events), deps.clock);
+  const copies = mirror(sourceOf(store, state), state, rejecter(deps.events), deps);
   const announced = new Set<string>();
   return {
     type: "memory",

@@ -15,6 +15,7 @@ interface Opened {
 }
 
 function setUp(): {
+  readonly clock: ReturnType<typeof fakeClock>;
   readonly opened: Opened[];
   readonly copies: ReturnType<typeof mirror>;
   readonly state: ReturnType<typeof link>;
@@ -23,7 +24,7 @@ function setUp(): {
   const opened: Opened[] = [];
   const source: Source = (sink, signal) => new Promise((_, fail) => opened.push({ sink, fail, signal }));
   const state = link(clock, "test", "here");
-  return { opened, state, copies: mirror(source, state, rejecter(eventBus()), clock) };
+  return { clock, opened, state, copies: mirror(source, state, rejecter(eventBus()), { clock, random: () => 1 }) };
 }
 
 const endless = new AbortController().signal;
@@ -41,7 +42,7 @@ describe("mirror", () => {
   });
 
   it("ends everybody with the source's error, and begins anew for who comes again", async () => {
-    const { opened, copies, state } = setUp();
+    const { clock, opened, copies, state } = setUp();
     const watch = copies.watch("web", endless);
     const names = copies.services(endless);
     const firsts = [watch.next(), names.next()];
@@ -53,8 +54,26 @@ describe("mirror", () => {
     await expect(names.next()).rejects.toMatchObject({ code: "REGISTRY_WATCH_LOST" });
     expect(state.status()).toMatchObject({ connected: false, lastError: "the watch broke: cut" });
     const again = copies.watch("web", endless).next();
+    await clock.advance(100);
     opened[1]?.sink.reset(new Map([["web/a", doc(1)]]));
     expect((await again).value).toMatchObject([{ type: "reset" }]);
+  });
+
+  it("spaces its attempts, however many come again at once, until one has lived for a while", async () => {
+    const { clock, opened, copies } = setUp();
+    const comeAgain = (): unknown =>
+      Promise.allSettled(Array.from({ length: 1_000 }, (_, index) => copies.watch(`s${index}`, endless).next()));
+    const restsMs: number[] = [];
+    for (let attempt = 1; attempt <= 7; attempt++) {
+      void comeAgain();
+      let restMs = 0;
+      for (; opened.length < attempt; restMs += 50) await clock.advance(50);
+      restsMs.push(restMs);
+      if (attempt === 6) await clock.advance(10_000);
+      opened.at(-1)?.fail(new Error("away"));
+      await clock.advance(0);
+    }
+    expect(restsMs).toEqual([0, 50, 100, 200, 400, 800, 50]);
   });
 
   it("ends quietly when the watcher's signal aborts, while it joins and while it waits", async () => {

@@ -1,11 +1,22 @@
-import { type Batch, type Clock, channel, isStackError, mailbox, StackError, sleep } from "@smartstack/core";
+import { type Batch, channel, exponentialBackoff, isStackError, mailbox, StackError, sleep } from "@smartstack/core";
 import { type Changes, type Contents, contents, type Delta, type Held, type Reject } from "./contents.ts";
+import type { RegistryDeps } from "./driver.ts";
 import type { Link } from "./link.ts";
 
 /** How many batches a watcher may be behind before it has to begin anew. */
 const BATCHES_MAX = 10_000;
 
 const CLOSE_MS_MAX = 1_500;
+
+/**
+ * The least time between the end of a source and the next one's beginning. Each watcher comes again after a time of its
+ * own, and the first of a thousand comes at once: a server that is away saw a hundred attempts a second from one process.
+ */
+const REST = exponentialBackoff({ minMs: 50, maxMs: 1_000 });
+/** A source that lived this long was well. */
+const STEADY_MS = 10_000;
+
+type Deps = Pick<RegistryDeps, "clock" | "random">;
 
 /** Where a source reports to: everything once, then each change. */
 export interface Sink {
@@ -49,14 +60,16 @@ interface Run {
   end(error: StackError): void;
 }
 
-export function mirror(source: Source, link: Link, reject: Reject, clock: Clock): Mirror {
+export function mirror(source: Source, link: Link, reject: Reject, deps: Deps): Mirror {
+  const { clock } = deps;
+  const spaced = spacing(source, deps);
   let current: Run | undefined;
   let closed: StackError | undefined;
 
   const join = (signal: AbortSignal): Promise<Copy> => {
     if (closed !== undefined) return Promise.reject(closed);
     if (current === undefined) {
-      const run = begin(source, link, reject);
+      const run = begin(spaced, link, reject);
       current = run;
       void run.done.then(() => {
         if (current === run) current = undefined;
@@ -92,6 +105,28 @@ export function mirror(source: Source, link: Link, reject: Reject, clock: Clock)
       await Promise.race([run.done, sleep(clock, CLOSE_MS_MAX, waited.signal)]);
       waited.abort();
     },
+  };
+}
+
+/** The same source, which begins at once the first time, and after a rest whenever it has ended. */
+function spacing(source: Source, { clock, random }: Deps): Source {
+  let rest = REST;
+  let notBeforeMs = clock.monotonic();
+  const begin: Source = async (sink, signal) => {
+    const beganMs = clock.monotonic();
+    try {
+      await source(sink, signal);
+    } finally {
+      const endedMs = clock.monotonic();
+      if (endedMs - beganMs >= STEADY_MS) rest = REST;
+      notBeforeMs = endedMs + rest.delayMs(random);
+      rest = rest.next();
+    }
+  };
+  return async (sink, signal) => {
+    const restMs = notBeforeMs - clock.monotonic();
+    if (restMs > 0) await sleep(clock, restMs, signal);
+    if (!signal.aborted) await begin(sink, signal);
   };
 }
 

@@ -35,7 +35,7 @@ export function etcdRegistry(config: EtcdConfig, deps: RegistryDeps): Registry {
   const source = etcdSource({ servers: cluster, prefix, clock, onProof });
   const layout = config.layout && LAYOUTS[config.layout];
   const read: Source = layout ? (sink, signal) => source(translating(layout, sink), signal) : source;
-  const copies = mirror(read, state, rejecter(events), clock);
+  const copies = mirror(read, state, rejecter(events), deps);
   const announced = new Set<string>();
   const leases = new Map<string, Lease>();
   const open = new Set<() => void>();

@@ -48,7 +48,7 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
     },
     state,
     rejecter(events),
-    clock,
+    deps,
   );
   const announced = new Set<string>();
 

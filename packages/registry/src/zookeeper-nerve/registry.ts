@@ -20,7 +20,7 @@ export function zooKeeperNerveRegistry(config: ZooKeeperNerveConfig, deps: Regis
   const layout = layoutOf(config);
   const connect = connector(config, deps, state);
   const source = following(connect, (zk, touched) => nerveTree(zk, layout, config.decode, touched), state.proved);
-  const copies = mirror(source, state, rejecter(events), clock);
+  const copies = mirror(source, state, rejecter(events), deps);
   const sessions = new Map<string, Resume>();
   const made = new Map<string, Made>();
   const open = new Set<() => void>();

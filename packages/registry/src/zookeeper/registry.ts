@@ -19,7 +19,7 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
   const prefix = `${splitChroot(config.hosts).chroot}${config.prefix}`;
   const state = link(clock, "zookeeper", `${config.hosts.join(",")}${config.prefix}`);
   const connect = connector(config, deps, state);
-  const copies = mirror(zooKeeperSource(connect, prefix, state.proved), state, rejecter(events), clock);
+  const copies = mirror(zooKeeperSource(connect, prefix, state.proved), state, rejecter(events), deps);
   const announced = new Set<string>();
   const sessions = new Map<string, Resume>();
   const open = new Set<() => void>();
