@@ -27,6 +27,7 @@ const WEB: ServiceStatus = {
       id: "0123456789ab-80",
       address: "10.0.0.1:80",
       weight: 1,
+      effectiveWeight: 1,
       state: "up",
       suspect: false,
       health: "unchecked",

@@ -146,7 +146,8 @@ function backendMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
   const labels = ["service", "backend"];
   const usable = gauge("backend_usable", "1 while it gets traffic", labels);
   const suspect = gauge("backend_suspect", "1 while its registration is missing without a word", labels);
-  const weight = gauge("backend_weight", "Its share of traffic", labels);
+  const weight = gauge("backend_weight", "Its share of traffic, as declared", labels);
+  const effective = gauge("backend_effective_weight", "Its share of traffic now", labels);
   const active = gauge("backend_active", "Requests or connections in progress", labels);
   const connections = counter("backend_connections_total", "Connections opened to it", labels);
   const requests = counter("backend_requests_total", "Requests sent to it", labels);
@@ -158,6 +159,7 @@ function backendMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
     usable,
     suspect,
     weight,
+    effective,
     active,
     connections,
     requests,
@@ -174,6 +176,7 @@ function backendMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
         usable.set(label, status.usable ? 1 : 0);
         suspect.set(label, status.suspect ? 1 : 0);
         weight.set(label, status.weight);
+        effective.set(label, status.effectiveWeight);
         active.set(label, counters.active);
         connections.inc(label, counters.connections);
         requests.inc(label, counters.requests);

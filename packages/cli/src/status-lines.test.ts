@@ -133,6 +133,7 @@ it("services stand apart, and their backends line up", () => {
     id: "0123456789ab-80",
     address: "172.17.0.2:80",
     weight: 1,
+    effectiveWeight: 1,
     state: "up",
     suspect: false,
     health: "up",

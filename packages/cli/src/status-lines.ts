@@ -53,12 +53,14 @@ function secondsText(ms: number): string {
 function serviceBlocks(services: readonly ServiceStatus[]): readonly (readonly string[])[] {
   const rows = table(
     services.flatMap(({ backends }) =>
-      backends.map(({ id, address, usable, counters, reason, local }) => [
+      backends.map(({ id, address, usable, counters, weight, effectiveWeight, reason, local }) => [
         `  ${id}`,
         address,
         usable ? "usable" : "not usable",
         `${counters.requests || counters.connections} served`,
-        `${reason}${local === undefined ? "" : ` (local: ${local})`}`,
+        reason +
+          (local === undefined ? "" : ` (local: ${local})`) +
+          (usable && effectiveWeight !== weight ? `; weight ${Number(effectiveWeight.toFixed(3))} of ${weight}` : ""),
       ]),
     ),
   );

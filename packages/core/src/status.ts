@@ -27,7 +27,10 @@ export interface ListenerStatus {
 export interface BackendStatus {
   readonly id: string;
   readonly address: string;
+  /** As it was declared. */
   readonly weight: number;
+  /** Its share beside the others' after zones, backups, subsets and slow start; 0 while it gets no traffic. */
+  readonly effectiveWeight: number;
   readonly state: InstanceState;
   /** Set here, at this proxy only, by an operator. */
   readonly local?: InstanceState;

@@ -18,6 +18,7 @@ const KEYS = [
   "network",
   "address",
   "zone",
+  "backup",
   "ignore",
 ] as const;
 

@@ -35,6 +35,7 @@ export interface LabelledService {
   readonly network: string | undefined;
   readonly address: AddressMode | undefined;
   readonly zone: string | undefined;
+  readonly backup: boolean;
   readonly meta: Readonly<Record<string, string>>;
 }
 
@@ -193,6 +194,7 @@ function readService(layers: Layers, speakers: readonly string[], wanted: Wanted
     network: get("network", String),
     address: get("address", (value) => choiceValue(value, ["auto", "host", "container"])),
     zone: get("zone", String),
+    backup: get("backup", booleanValue) ?? false,
     meta: meta(layers, port),
   };
 }

@@ -89,11 +89,13 @@ function offerOf(
   const check = containerCheck(facts, labelled, defaults, choice);
   if ("refused" in check) return check;
   const id = containerInstanceId(facts.id, port.port, port.protocol);
-  const { weight, zone, meta } = labelled;
+  const { weight, zone, backup, meta } = labelled;
   const instance: Instance = {
     host: choice.host,
     port: choice.port,
     ...(weight === undefined ? {} : { weight }),
+    // In HAProxy's word, which every reader of nerve's payload knows.
+    ...(backup ? { haproxyServerOptions: "backup" } : {}),
     ...(Object.keys(meta).length === 0 ? {} : { labels: meta }),
     id,
     listen: labelled.listen ?? port.port,

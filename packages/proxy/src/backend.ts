@@ -1,6 +1,6 @@
 import type { InstanceState } from "@smartstack/core";
 import { addressOf, unixPath } from "./backend-address.ts";
-import type { Candidate } from "./balance/balance.ts";
+import { type Candidate, newNotes } from "./balance/balance.ts";
 import { type Health, UNCHECKED } from "./health.ts";
 import type { BackendSpec, CheckSpec } from "./snapshot.ts";
 import type { Upstream } from "./upstream.ts";
@@ -14,6 +14,7 @@ export interface Backend extends Candidate {
   /** `host:port`, IPv6 in brackets. */
   readonly address: string;
   spec: BackendSpec;
+  /** Its share of traffic now, beside the others' (see shares.ts); 0 while it gets none. */
   weight: number;
   active: number;
   health: Health;
@@ -24,6 +25,8 @@ export interface Backend extends Candidate {
   reason: string;
   /** Wall clock: when `usable` last changed. */
   sinceMs: number;
+  /** Monotonic: when its slow start began; -Infinity: it has none. */
+  rampFromMs: number;
   /** No longer in the snapshot: what it has may finish. */
   removed: boolean;
   readonly counters: Counters;
@@ -42,22 +45,24 @@ interface Counters {
   bytesOut: number;
 }
 
-export function createBackend(spec: BackendSpec, check: CheckSpec, credit: number, nowMs: number): Backend {
+export function createBackend(spec: BackendSpec, check: CheckSpec, nowMs: number): Backend {
   return {
     key: spec.key,
     host: spec.host,
     port: spec.port,
     address: addressOf(spec.host, spec.port),
     spec,
-    weight: spec.weight,
+    id: spec.id,
+    weight: 0,
     active: 0,
-    credit,
+    notes: newNotes(),
     // Checked always = not trusted before: one failed first probe is enough, as HAProxy starts its servers.
     health: check.when === "always" ? { ...UNCHECKED, streak: check.fall - 1 } : UNCHECKED,
     local: undefined,
     usable: false,
     reason: "",
     sinceMs: nowMs,
+    rampFromMs: Number.NEGATIVE_INFINITY,
     removed: false,
     counters: { connections: 0, requests: 0, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 },
     wires: new Set(),
@@ -72,7 +77,7 @@ export function isLeaving(backend: Backend): boolean {
 
 /** May it take new traffic by what the registry and the operator say, whatever its health? */
 export function isOffered(backend: Backend): boolean {
-  return !isLeaving(backend) && backend.weight > 0;
+  return !isLeaving(backend) && backend.spec.weight > 0;
 }
 
 /** Does this proxy probe or eject it at all? */
@@ -86,7 +91,7 @@ export function judge(backend: Backend): { readonly usable: boolean; readonly re
   if (backend.spec.state !== "up") return { usable: false, reason: `${backend.spec.state} (registry)` };
   if (backend.local !== undefined && backend.local !== "up")
     return { usable: false, reason: `${backend.local} (local)` };
-  if (backend.weight === 0) return { usable: false, reason: "weight 0" };
+  if (backend.spec.weight === 0) return { usable: false, reason: "weight 0" };
   if (backend.health.status === "down") return { usable: false, reason: backend.health.reason };
   if (backend.spec.suspect) return { usable: true, reason: "suspect: its registration vanished, probed every second" };
   return { usable: true, reason: backend.health.status === "up" ? "up" : backend.health.reason };

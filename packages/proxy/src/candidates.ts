@@ -1,37 +1,70 @@
+import type { Random } from "@smartstack/core";
 import { type Backend, isOffered } from "./backend.ts";
-import type { Balance } from "./balance/balance.ts";
+import type { Picker } from "./balance/balance.ts";
+import { ramp, shareOut } from "./shares.ts";
+import { DEFAULT_SHARING, type SharingSpec } from "./snapshot.ts";
 
-/** The backends of a service that a request may go to, made anew whenever one of them changes, read once a request. */
+/** The backends of a service that a request may go to, made anew whenever one of them changes. */
 export interface Candidates {
-  readonly usable: readonly Backend[];
+  /** Those that get traffic now, each with a weight above 0. */
+  readonly chosen: readonly Backend[];
+  /** As good, but not in turn: backups, other zones. */
+  readonly spare: readonly Backend[];
   /** Offered by the registry, taken out by their health: better than a certain error, worse than anything else. */
   readonly ejected: readonly Backend[];
 }
 
-export function groupCandidates(backends: Iterable<Backend>): Candidates {
-  const usable: Backend[] = [];
-  const ejected: Backend[] = [];
-  for (const backend of backends) {
-    if (backend.usable) usable.push(backend);
-    else if (isOffered(backend)) ejected.push(backend);
-  }
-  return { usable, ejected };
+/** Sorts the backends into groups, and gives each its weight. Monotonic milliseconds. */
+export function groupCandidates(
+  backends: readonly Backend[],
+  sharing: SharingSpec = DEFAULT_SHARING,
+  nowMs = 0,
+): Candidates {
+  const offered = backends.filter(isOffered);
+  const sharers = offered.map(({ spec, usable, rampFromMs }) => ({
+    weight: spec.weight * ramp(nowMs - rampFromMs, sharing.slowStartMs),
+    usable,
+    backup: spec.backup === true,
+    zone: spec.zone,
+    subset: spec.subset,
+  }));
+  for (const backend of backends) backend.weight = 0;
+  for (const [n, weight] of shareOut(sharers, sharing).entries()) (offered[n] as Backend).weight = weight;
+  return {
+    chosen: offered.filter(({ weight }) => weight > 0),
+    spare: offered.filter(({ weight, usable }) => usable && weight === 0),
+    ejected: offered.filter(({ usable }) => !usable),
+  };
 }
 
 /**
- * The backend for the next attempt, never one of `tried`: usable ones first, on a retry those in doubt after the others,
- * and the ejected ones last.
+ * The backend for a further attempt, never one of `tried`: spare ones behind those in turn, those in doubt after the
+ * others, and the ejected ones last.
  */
-export function pickCandidate(
-  { usable, ejected }: Candidates,
-  balance: Balance,
+export function pickAnother(
+  { chosen, spare, ejected }: Candidates,
+  picker: Picker<Backend>,
+  hash: number,
   tried: readonly Backend[],
+  random: Random,
 ): Backend | undefined {
-  if (tried.length === 0) return balance(usable) ?? balance(ejected);
-  const fresh = usable.filter((backend) => !tried.includes(backend));
+  const isFresh = (backend: Backend): boolean => !tried.includes(backend);
+  const isSure = (backend: Backend): boolean => isFresh(backend) && !backend.spec.suspect;
   return (
-    balance(fresh.filter((backend) => !backend.spec.suspect)) ??
-    balance(fresh) ??
-    balance(ejected.filter((backend) => !tried.includes(backend)))
+    picker.pickOther?.(hash, (backend) => !isSure(backend)) ??
+    anyOf(chosen.filter(isSure), random) ??
+    anyOf(spare.filter(isSure), random) ??
+    anyOf(chosen.filter(isFresh), random) ??
+    anyOf(spare.filter(isFresh), random) ??
+    anyOf(ejected.filter(isFresh), random)
   );
+}
+
+/** Of two at random the one with less to do: the requests of a dead backend must not all go to the same other one. */
+function anyOf(backends: readonly Backend[], random: Random): Backend | undefined {
+  const at = Math.floor(random() * backends.length);
+  const one = backends[at];
+  if (one === undefined || backends.length === 1) return one;
+  const other = backends[(at + 1 + Math.floor(random() * (backends.length - 1))) % backends.length] as Backend;
+  return other.active * one.spec.weight < one.active * other.spec.weight ? other : one;
 }

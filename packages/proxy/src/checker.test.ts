@@ -7,7 +7,7 @@ import { type CheckSpec, DEFAULT_CHECK } from "./snapshot.ts";
 import { backendSpec } from "./testing/bench.ts";
 
 const backend = (change: Partial<Backend> = {}, suspect = false): Backend => ({
-  ...createBackend(backendSpec("b", 1, { suspect }), DEFAULT_CHECK, 0, 0),
+  ...createBackend(backendSpec("b", 1, { suspect }), DEFAULT_CHECK, 0),
   ...change,
 });
 const DOWN = { status: "down", streak: 0, reason: "x" } as const;

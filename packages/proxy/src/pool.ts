@@ -1,11 +1,22 @@
-import type { Clock, EventBus, InstanceState, Random } from "@smartstack/core";
+import { isDeepStrictEqual } from "node:util";
+import type { Cancel, Clock, EventBus, InstanceState, Random } from "@smartstack/core";
 import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
+import { NO_HASH, type Picker } from "./balance/balance.ts";
 import { BALANCERS } from "./balance/index.ts";
-import { type Candidates, groupCandidates, pickCandidate } from "./candidates.ts";
+import { roundRobin } from "./balance/round-robin.ts";
+import { type Candidates, groupCandidates, pickAnother } from "./candidates.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
 import { createDrains } from "./drains.ts";
 import { afterProbe, afterTrafficFailure, type Health, UNCHECKED } from "./health.ts";
-import type { BackendSpec, HealthListener, ProxyBackendStatus, ServiceSpec } from "./snapshot.ts";
+import { rampStepMs } from "./shares.ts";
+import {
+  type BackendSpec,
+  DEFAULT_HASH,
+  DEFAULT_SHARING,
+  type HealthListener,
+  type ProxyBackendStatus,
+  type ServiceSpec,
+} from "./snapshot.ts";
 import { closeIdle } from "./upstream.ts";
 
 export interface PoolOptions {
@@ -20,8 +31,15 @@ export interface PoolOptions {
 export interface Pool {
   /** Takes the new set, by key: those that stay keep their health, counters and connections. */
   apply(spec: ServiceSpec): void;
-  /** The backend for the next attempt, by the service's algorithm: see `pickCandidate`. */
-  pick(tried: readonly Backend[]): Backend | undefined;
+  /** The backend for the next attempt, by the service's algorithm, never one of `tried`. `hash`: see Picker. */
+  pick(tried: readonly Backend[], hash: number): Backend | undefined;
+  /** A request or connection goes to the backend, and is over; each `begin` has its `end`. */
+  begin(backend: Backend): void;
+  end(backend: Backend): void;
+  /** The algorithm wants to be told of `answered`. */
+  timed: boolean;
+  /** The backend began to answer this many milliseconds after it was asked. */
+  answered(backend: Backend, ms: number): void;
   /** Live traffic could not connect to it, or was reset by it before an answer. */
   failed(backend: Backend, reason: string): void;
   /** The same, seen by another process that serves this pool. */
@@ -40,7 +58,11 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   const backends = new Map<string, Backend>();
   const drains = createDrains(clock);
   let spec = first;
+  let hasUsable = false;
   let candidates: Candidates = groupCandidates([]);
+  let picker = newPicker(first);
+  const lastResort = roundRobin<Backend>({ random });
+  let ramping: Cancel | undefined;
   const checker: Checker = createChecker({
     clock,
     random,
@@ -51,7 +73,11 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   /** Everything that follows from a change of one backend's spec, health or local state. */
   function settle(backend: Backend): void {
     const verdict = judge(backend);
-    if (verdict.usable !== backend.usable) backend.sinceMs = clock.now();
+    if (verdict.usable !== backend.usable) {
+      backend.sinceMs = clock.now();
+      // Who comes when nobody else is there has nobody to leave a part of its share to.
+      if (verdict.usable) backend.rampFromMs = hasUsable ? clock.monotonic() : Number.NEGATIVE_INFINITY;
+    }
     backend.usable = verdict.usable;
     backend.reason = verdict.reason;
     checker.schedule(backend, spec.check, spec.stale);
@@ -61,8 +87,22 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     else drains.cancel(backend);
   }
 
+  function newPicker({ balance, hash = DEFAULT_HASH }: ServiceSpec): Picker<Backend> {
+    return BALANCERS[balance]({ random, clock, hash });
+  }
+
   function regroup(): void {
-    candidates = groupCandidates(backends.values());
+    const { sharing = DEFAULT_SHARING } = spec;
+    const nowMs = clock.monotonic();
+    const ordered = spec.backends.flatMap(({ key }) => backends.get(key) ?? []);
+    candidates = groupCandidates(ordered, sharing, nowMs);
+    hasUsable = candidates.chosen.length > 0;
+    picker.update(candidates.chosen);
+    lastResort.update(candidates.ejected);
+    ramping?.();
+    ramping = undefined;
+    if (candidates.chosen.some(({ rampFromMs }) => nowMs - rampFromMs < sharing.slowStartMs))
+      ramping = clock.after(rampStepMs(sharing.slowStartMs), regroup, { background: true });
   }
 
   function setHealth(backend: Backend, next: Health): void {
@@ -82,16 +122,15 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     const present = backends.get(next.key);
     if (present === undefined || present.host !== next.host || present.port !== next.port) {
       if (present !== undefined) remove(present);
-      const made = createBackend(next, spec.check, random(), clock.now());
+      const made = createBackend(next, spec.check, clock.now());
       // An instance that moved is the same instance to whoever drained it here.
       made.local = present?.local;
       backends.set(next.key, made);
       settle(made);
       return;
     }
-    if (!checkChanged && sameBackend(present.spec, next)) return;
+    if (!checkChanged && (present.spec === next || sameBackend(present.spec, next))) return;
     present.spec = next;
-    present.weight = next.weight;
     // Nobody probes it any more, so nobody would ever bring it back.
     if (!isChecked(present, spec.check)) present.health = UNCHECKED;
     settle(present);
@@ -107,12 +146,15 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     const previous = spec;
     spec = next;
     const checkChanged = !sameCheck(previous, next);
-    const reweighed = next.backends.some(({ key, weight }) => (backends.get(key)?.weight ?? weight) !== weight);
     const keys = new Set(next.backends.map((backend) => backend.key));
     for (const backend of [...backends.values()]) if (!keys.has(backend.key)) remove(backend);
     for (const backend of next.backends) put(backend, checkChanged);
-    // Credits are debts in the old weights; under new ones they could send everything to one backend for a while.
-    if (reweighed) for (const backend of backends.values()) backend.credit = random();
+    if (next.balance !== previous.balance || !isDeepStrictEqual(next.hash, previous.hash)) {
+      // Lets go of what it wrote on them.
+      picker.update([]);
+      picker = newPicker(next);
+      pool.timed = picker.answered !== undefined;
+    }
     regroup();
   }
 
@@ -121,10 +163,22 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     setHealth(backend, afterTrafficFailure(backend.health, reason));
   }
 
-  apply(first);
-  return {
+  const pool: Pool = {
     apply,
-    pick: (tried) => pickCandidate(candidates, BALANCERS[spec.balance], tried),
+    pick(tried, hash) {
+      if (tried.length === 0) return picker.pick(hash) ?? lastResort.pick(NO_HASH);
+      return pickAnother(candidates, picker, hash, tried, random);
+    },
+    begin(backend) {
+      backend.active++;
+      picker.loaded?.(backend, 1);
+    },
+    end(backend) {
+      backend.active--;
+      picker.loaded?.(backend, -1);
+    },
+    timed: picker.answered !== undefined,
+    answered: (backend, ms) => picker.answered?.(backend, ms),
     failed,
     failedElsewhere(key, reason) {
       const backend = backends.get(key);
@@ -149,21 +203,47 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       return `service ${spec.name} has no usable backend (${reasons.slice(0, 3).join("; ")})`;
     },
     stop() {
+      ramping?.();
       checker.stop();
       drains.stop();
       for (const backend of backends.values()) closeIdle(backend);
     },
   };
+  apply(first);
+  return pool;
 }
 
 function statusOf(backend: Backend): ProxyBackendStatus {
-  const { key, health, usable, reason, sinceMs, local, counters, active } = backend;
-  const shown = { key, health: health.status, usable, reason, sinceMs, counters: { active, ...counters } };
+  const { key, health, usable, weight, sinceMs, local, counters, active } = backend;
+  const reason = usable && weight === 0 ? `${backend.reason}; in reserve: ${reserveReason(backend)}` : backend.reason;
+  const effectiveWeight = usable ? weight : 0;
+  const shown = {
+    key,
+    health: health.status,
+    usable,
+    effectiveWeight,
+    reason,
+    sinceMs,
+    counters: { active, ...counters },
+  };
   return local === undefined ? shown : { ...shown, local };
 }
 
 function sameBackend(a: BackendSpec, b: BackendSpec): boolean {
-  return a.weight === b.weight && a.state === b.state && a.suspect === b.suspect;
+  return (
+    a.weight === b.weight &&
+    a.state === b.state &&
+    a.suspect === b.suspect &&
+    a.backup === b.backup &&
+    a.zone === b.zone &&
+    a.subset === b.subset &&
+    a.id === b.id
+  );
+}
+
+function reserveReason({ spec }: Backend): string {
+  if (spec.backup === true) return "a backup";
+  return spec.subset === undefined ? "another zone" : `subset ${spec.subset} or its zone gets nothing`;
 }
 
 function sameCheck(a: ServiceSpec, b: ServiceSpec): boolean {

@@ -4,7 +4,50 @@ import type { ProxyVersion } from "./proxy-protocol/header.ts";
 /** Where a listener accepts: an address and port, or the path of a unix socket. */
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
-export type BalanceName = "round_robin" | "least_conn";
+export type BalanceName =
+  | "cookie"
+  | "ewma"
+  | "first"
+  | "header"
+  | "least_conn"
+  | "random"
+  | "round_robin"
+  | "source"
+  | "uri";
+
+/** How the algorithms that hash (source, uri, header, cookie) do it. */
+export interface HashSpec {
+  /** Of the header, in lower case, or of the cookie. */
+  readonly name: string;
+  /** For uri: with the query. */
+  readonly whole: boolean;
+  /** The most one backend may have, percent of an even share; 0 = off. HAProxy's hash-balance-factor. */
+  readonly loadFactor: number;
+  /** Points on the ring per unit of weight: more spread better; HAProxy has 16. */
+  readonly points: number;
+}
+
+export const DEFAULT_HASH: HashSpec = { name: "", whole: false, loadFactor: 0, points: 64 };
+
+/** How weights become shares of traffic; see shares.ts. */
+export interface SharingSpec {
+  /** Where this proxy is: backends of the same zone come first. */
+  readonly zone?: string;
+  /** Which backups stand in when no other backend is usable: all, or the first, as HAProxy with and without allbackups. */
+  readonly backups: "all" | "first";
+  /** Each by its name; what is left of 100 percent goes to the backends of no subset. */
+  readonly subsets: readonly SubsetSpec[];
+  /** In how many milliseconds a backend that comes to others grows to its full weight; 0 = at once. */
+  readonly slowStartMs: number;
+}
+
+export interface SubsetSpec {
+  readonly name: string;
+  /** Of the service's traffic, percent. */
+  readonly share: number;
+}
+
+export const DEFAULT_SHARING: SharingSpec = { backups: "first", subsets: [], slowStartMs: 0 };
 
 /** How the proxy itself probes backends, beside what the registry says of them. */
 export interface CheckSpec {
@@ -95,6 +138,13 @@ export interface BackendSpec {
   readonly state: InstanceState;
   /** Its registration vanished without a word: it still takes traffic, but is probed every second whatever `check.when` says. */
   readonly suspect: boolean;
+  /** Takes traffic only when no other can. */
+  readonly backup?: boolean;
+  readonly zone?: string;
+  /** The name of the subset it belongs to. */
+  readonly subset?: string;
+  /** Its place on a ring of hashes, as HAProxy's server id; absent: made of its key. */
+  readonly id?: number;
 }
 
 /** How a backend learns where a request comes from. */
@@ -116,6 +166,10 @@ export interface ServiceSpec {
   readonly mode: "tcp" | "http";
   readonly listen: readonly ListenAddress[];
   readonly balance: BalanceName;
+  /** Default: DEFAULT_HASH. */
+  readonly hash?: HashSpec;
+  /** Default: DEFAULT_SHARING. */
+  readonly sharing?: SharingSpec;
   readonly check: CheckSpec;
   readonly timeouts: TimeoutSpec;
   /** For http; default `DEFAULT_RETRY_BUDGET`. */
@@ -146,6 +200,8 @@ export interface ProxyBackendStatus {
   readonly key: string;
   readonly health: "up" | "down" | "unchecked";
   readonly usable: boolean;
+  /** Its share beside the others' after zones, backups, subsets and slow start; 0 while it gets no traffic. */
+  readonly effectiveWeight: number;
   /** Why it is usable or not, in words: "up", "3 probes failed: connect refused", "draining (registry)". */
   readonly reason: string;
   /** Wall clock: when `usable` last changed. */

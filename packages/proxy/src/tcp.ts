@@ -1,7 +1,9 @@
 import type { Backend } from "./backend.ts";
+import { NO_HASH } from "./balance/balance.ts";
 import { dial } from "./dial.ts";
 import type { Opening } from "./opening.ts";
 import { clientPreface } from "./preface.ts";
+import { sourceHash } from "./request-hash.ts";
 import { ATTEMPTS_MAX } from "./retry.ts";
 import type { Client, Service, Surroundings } from "./service.ts";
 import { join } from "./tunnel.ts";
@@ -17,6 +19,7 @@ const TRYING_MS = 5_000;
 export function serveTcp(client: Wire, service: Service, surroundings: Surroundings, opening: Opening): Client {
   const { wheel, clock } = surroundings;
   const startedMs = clock.monotonic();
+  const hash = service.spec.balance === "source" ? sourceHash(opening.ends?.source.address ?? client.peer()) : NO_HASH;
   const tried: Backend[] = [];
   let upstream: Wire | undefined;
   let joined = false;
@@ -24,7 +27,9 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
   function attempt(): void {
     const mayRepeat = tried.length > 0 && tried.length < ATTEMPTS_MAX;
     const inTime = tried.length < ATTEMPTS_MAX || clock.monotonic() - startedMs < TRYING_MS;
-    const backend = inTime ? (service.pool.pick(tried) ?? (mayRepeat ? service.pool.pick([]) : undefined)) : undefined;
+    const backend = inTime
+      ? (service.pool.pick(tried, hash) ?? (mayRepeat ? service.pool.pick([], hash) : undefined))
+      : undefined;
     if (backend === undefined) {
       service.counters.noBackend++;
       client.destroy();
@@ -43,18 +48,20 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
     const { counters } = backend;
     const preface = prefaceOf(client, service, opening);
     const dialOptions = { wheel, connectMs, onFailure: service.pool.failed, preface };
-    backend.active++;
+    service.pool.begin(backend);
+    const askedMs = clock.monotonic();
     // Nothing is read from it before it is joined: there is nothing to hear of but its end.
     const owner: WireOwner = {
       ...NOBODY,
       wireClosed() {
-        backend.active--;
+        service.pool.end(backend);
         upstream = undefined;
         if (!joined && !client.destroyed) attempt();
       },
     };
     const dialled = dial(backend, dialOptions, owner, () => {
       joined = true;
+      service.pool.answered(backend, clock.monotonic() - askedMs);
       join(client, dialled, {
         wheel,
         idleMs: tcpIdleMs,

@@ -104,11 +104,15 @@ describe("synapseConfig", () => {
     );
     expect(web).toEqual({
       discovery: { method: "base" },
-      default_servers: [{ name: "a", host: "10.0.0.1", port: 80, weight: 1 }],
+      default_servers: [{ name: "a", host: "10.0.0.1", port: 80, weight: 1, backup: false }],
       proxy: {
         listen: [{ host: "127.0.0.1", port: 3_000 }],
         mode: "http",
-        balance: "least_conn",
+        balance: { algorithm: "least_conn" },
+        slow_start: 0,
+        zone_first: true,
+        backups: "first",
+        subsets: {},
         check: {
           ...DEFAULT_CHECK,
           type: "http",

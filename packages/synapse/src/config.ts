@@ -17,6 +17,7 @@ import {
   type TimeoutSpec,
 } from "@smartstack/proxy";
 import { z } from "zod";
+import { balance, sharingKeys } from "./balance-config.ts";
 import { discovery } from "./discovery-config.ts";
 import { listen } from "./listen.ts";
 
@@ -44,6 +45,12 @@ const defaultServer = z
     host: z.string().min(1),
     port: port.optional(),
     weight: weight.default(1),
+    /** Takes traffic only when no other can. */
+    backup: z.boolean().default(false),
+    zone: z.string().min(1).optional(),
+    labels: z.record(z.string(), z.string()).optional(),
+    /** Its place on a ring of hashes, as HAProxy's server id. */
+    id: z.int().min(1).max(2_147_483_647).optional(),
   })
   .superRefine(({ host, port: given }, context) => {
     const unix = host.startsWith("unix:");
@@ -170,24 +177,31 @@ function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32));
 }
 
-const proxySettings = z.strictObject({
-  /** Absent: the port that the service's instances publish, on loopback. */
-  listen: listen.optional(),
-  /** Absent: what most instances say, else tcp. */
-  mode: z.enum(["http", "tcp"]).optional(),
-  balance: z.enum(["round_robin", "least_conn"]).default("round_robin"),
-  check: check.prefault({}),
-  timeouts: timeouts.prefault({}),
-  retry_budget: retryBudget.prefault({}),
-  host: host.prefault("keep"),
-  origin: origin.optional(),
-  /** Answers in a backend's place say why: in their text and in X-Smartstack-Reason. */
-  tell_reasons: z.boolean().default(true),
-  /** Clients speak the PROXY protocol, version 1 or 2, and those that do not are closed. */
-  accept_proxy: z.boolean().default(false),
-  /** Backends are told in it who the client is. */
-  send_proxy: z.enum(["v1", "v2"]).optional(),
-});
+const proxySettings = z
+  .strictObject({
+    /** Absent: the port that the service's instances publish, on loopback. */
+    listen: listen.optional(),
+    /** Absent: what most instances say, else tcp. */
+    mode: z.enum(["http", "tcp"]).optional(),
+    balance: balance.prefault("round_robin"),
+    ...sharingKeys,
+    check: check.prefault({}),
+    timeouts: timeouts.prefault({}),
+    retry_budget: retryBudget.prefault({}),
+    host: host.prefault("keep"),
+    origin: origin.optional(),
+    /** Answers in a backend's place say why: in their text and in X-Smartstack-Reason. */
+    tell_reasons: z.boolean().default(true),
+    /** Clients speak the PROXY protocol, version 1 or 2, and those that do not are closed. */
+    accept_proxy: z.boolean().default(false),
+    /** Backends are told in it who the client is. */
+    send_proxy: z.enum(["v1", "v2"]).optional(),
+  })
+  .superRefine(({ mode, balance: { algorithm } }, context) => {
+    if (mode !== "tcp" || !["uri", "header", "cookie"].includes(algorithm)) return;
+    const message = `${algorithm} is read from requests: it needs mode http`;
+    context.addIssue({ code: "custom", path: ["balance"], message });
+  });
 
 const service = z.strictObject({
   discovery: discovery.prefault({ method: "registry" }),
@@ -230,6 +244,8 @@ export const synapseConfig = z.strictObject({
     .min(1)
     .transform((value) => (OFF.test(value) ? undefined : value))
     .optional(),
+  /** Where this proxy is: instances of the same zone come first. */
+  zone: z.string().min(1).optional(),
   hold: duration({ minMs: 1_000 }).default(300_000),
   shutdown_grace: duration().default(8_000),
   /** `at_once` refuses new connections as soon as the stop begins; `after_drain` serves them until the end. */

@@ -1,6 +1,7 @@
 import type { Instance } from "@smartstack/core";
 import type { BackendSpec, ListenAddress, ServiceSpec } from "@smartstack/proxy";
 import { addressText, loopback } from "./address.ts";
+import { type SubsetsConfig, sharingOf, subsetOf } from "./balance-config.ts";
 import { type Claim, grantAddresses } from "./claims.ts";
 import type { DefaultServer, PortRange, ProxySettings } from "./config.ts";
 import { knownInstances, type ServiceView } from "./view.ts";
@@ -16,6 +17,8 @@ export interface WantedService {
   readonly name: string;
   readonly fixed: boolean;
   readonly proxy: ProxySettings;
+  /** Where this proxy is. */
+  readonly zone?: string | undefined;
   /** Used while discovery offers nothing. */
   readonly defaultServers: readonly DefaultServer[];
   /** Undefined for a fixed pool, which no registry feeds. */
@@ -84,7 +87,8 @@ export function isStale(view: ServiceView | undefined, nowMs: number): boolean {
 function planService(service: WantedService, ports: PortRange, before: ServiceSpec | undefined, nowMs: number): Plan {
   const { name, proxy, view } = service;
   const instances = routable(view);
-  const backends = view !== undefined && instances.size > 0 ? backendsOf(view, instances) : defaultsOf(service);
+  const backends =
+    view !== undefined && instances.size > 0 ? backendsOf(view, instances, proxy.subsets) : defaultsOf(service);
   const mode = vote(
     [...instances.values()].map((instance) => instance.mode),
     before?.mode,
@@ -109,7 +113,9 @@ function planService(service: WantedService, ports: PortRange, before: ServiceSp
     spec: {
       name,
       mode: proxy.mode ?? mode.winner ?? "tcp",
-      balance: proxy.balance,
+      balance: proxy.balance.algorithm,
+      ...(proxy.balance.hash === undefined ? {} : { hash: proxy.balance.hash }),
+      sharing: sharingOf(proxy, service.zone),
       check: proxy.send_proxy === undefined ? proxy.check : { ...proxy.check, sendProxy: proxy.send_proxy },
       timeouts: proxy.timeouts,
       retryBudget: { ratio: proxy.retry_budget.ratio, minPerSecond: proxy.retry_budget.min_per_second },
@@ -124,7 +130,11 @@ function planService(service: WantedService, ports: PortRange, before: ServiceSp
   };
 }
 
-function backendsOf(view: ServiceView, instances: ReadonlyMap<string, Instance>): BackendSpec[] {
+function backendsOf(
+  view: ServiceView,
+  instances: ReadonlyMap<string, Instance>,
+  subsets: SubsetsConfig,
+): BackendSpec[] {
   const specs = [...instances].map(([id, instance]) => ({
     key: id,
     host: instance.host,
@@ -132,6 +142,12 @@ function backendsOf(view: ServiceView, instances: ReadonlyMap<string, Instance>)
     weight: instance.weight ?? 1,
     state: instance.state ?? "up",
     suspect: view.suspects.has(id),
+    ...placeOf({
+      backup: haproxyWord(instance, /(?:^|\s)(backup)(?:\s|$)/) !== undefined,
+      zone: instance.zone,
+      subset: subsetOf(instance.labels, subsets),
+      id: haproxyWord(instance, /(?:^|\s)id\s+([1-9]\d{0,8})(?:\s|$)/),
+    }),
   }));
   return specs.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
@@ -144,7 +160,28 @@ function defaultsOf(service: WantedService): BackendSpec[] {
     weight: server.weight,
     state: "up",
     suspect: false,
+    ...placeOf({ ...server, subset: subsetOf(server.labels, service.proxy.subsets) }),
   }));
+}
+
+/** The parts of a backend that most do not have. */
+function placeOf(place: {
+  readonly backup: boolean;
+  readonly zone?: string | undefined;
+  readonly subset: string | undefined;
+  readonly id?: string | number | undefined;
+}): Pick<BackendSpec, "backup" | "zone" | "subset" | "id"> {
+  return {
+    ...(place.backup ? { backup: true } : {}),
+    ...(place.zone === undefined ? {} : { zone: place.zone }),
+    ...(place.subset === undefined ? {} : { subset: place.subset }),
+    ...(place.id === undefined ? {} : { id: Number(place.id) }),
+  };
+}
+
+/** What an instance's options for a HAProxy server say, as nerves have always announced it. */
+function haproxyWord({ haproxyServerOptions = "" }: Instance, pattern: RegExp): string | undefined {
+  return pattern.exec(haproxyServerOptions)?.[1];
 }
 
 /** Discovered listeners bind loopback only, on the port that most instances ask for. */

@@ -53,6 +53,7 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
   const entries = new Map<string, Entry>();
   const readings = new Set<Promise<void>>();
   let holdMs = 0;
+  let zone: string | undefined;
 
   function step(entry: Entry, input: ViewInput): void {
     if (entry.view === undefined) return;
@@ -104,6 +105,7 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
   return {
     sync(config, globs, listed, inUse) {
       holdMs = config.hold;
+      zone = config.zone;
       const fixed = new Map(Object.entries(config.services));
       const found = new Set(discoveredNames(globs, listed));
       const mayStay = new Set(discoveredNames(globs, entries.keys()));
@@ -150,6 +152,7 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
         fixed: config !== undefined,
         proxy: config?.proxy ?? DISCOVERED,
         defaultServers: config?.default_servers ?? [],
+        zone,
         view,
       }));
     },

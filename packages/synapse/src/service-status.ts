@@ -88,19 +88,38 @@ function fromInstance(
 }
 
 function fromSpec(spec: BackendSpec, routed: ProxyBackendStatus | undefined, times: Times): BackendStatus {
-  const { key, host, port, weight, state, suspect } = spec;
+  const { key, host, port, weight, state, suspect, zone } = spec;
   const verdict = merge(routed, "not applied yet", times.nowMs + times.wallOffsetMs);
   const reason = `${verdict.reason} (default server)`;
-  return { id: key, address: addressText(host, port), weight, state, suspect, ...verdict, reason };
+  return {
+    id: key,
+    address: addressText(host, port),
+    weight,
+    state,
+    suspect,
+    ...verdict,
+    reason,
+    ...(zone === undefined ? {} : { zone }),
+  };
 }
 
-type Verdict = Pick<BackendStatus, "local" | "health" | "usable" | "reason" | "sinceMs" | "counters">;
+type Verdict = Pick<
+  BackendStatus,
+  "local" | "health" | "usable" | "effectiveWeight" | "reason" | "sinceMs" | "counters"
+>;
 
 function merge(routed: ProxyBackendStatus | undefined, unrouted: string, unroutedSinceMs: number): Verdict {
   if (routed === undefined) {
     const reason = `not routed: ${unrouted}`;
-    return { health: "unchecked", usable: false, reason, sinceMs: unroutedSinceMs, counters: NO_COUNTERS };
+    return {
+      health: "unchecked",
+      usable: false,
+      effectiveWeight: 0,
+      reason,
+      sinceMs: unroutedSinceMs,
+      counters: NO_COUNTERS,
+    };
   }
-  const { health, usable, reason, sinceMs, counters, local } = routed;
-  return { health, usable, reason, sinceMs, counters, ...(local === undefined ? {} : { local }) };
+  const { health, usable, effectiveWeight, reason, sinceMs, counters, local } = routed;
+  return { health, usable, effectiveWeight, reason, sinceMs, counters, ...(local === undefined ? {} : { local }) };
 }

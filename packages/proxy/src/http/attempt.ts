@@ -2,6 +2,7 @@ import { type Backend, hostHeader } from "../backend.ts";
 import { dial, failureReason } from "../dial.ts";
 import { copyBytes } from "../memory.ts";
 import { clientPreface } from "../preface.ts";
+import { sourceHash } from "../request-hash.ts";
 import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, isLoad, mayRetry } from "../retry.ts";
 import { mayAffordRetry } from "../service.ts";
 import { stage } from "../stage.ts";
@@ -13,6 +14,7 @@ import { forwardRequest } from "./forward.ts";
 import { createHead, type Head } from "./head.ts";
 import { DEFAULT_ORIGIN, isTrusted, newRequestId, type Origin } from "./origin.ts";
 import { parseRequest } from "./parse-request.ts";
+import { requestHash } from "./request-hash.ts";
 
 /** While other backends are left, connects may go on failing this long: one of them may still spare the client an error. */
 const TRYING_MS = 5_000;
@@ -38,8 +40,16 @@ export function startExchange(conversation: Conversation, bytes: Buffer, head: H
   conversation.startedMs = 0;
   conversation.heldBytes = 0;
   conversation.origin = originOf(conversation);
+  conversation.hash = hashOf(conversation, bytes, head);
   keepHead(conversation, bytes, head);
   attempt(conversation, bytes, head);
+}
+
+function hashOf(conversation: Conversation, bytes: Buffer, head: Head): number {
+  const { service, ends, wire } = conversation;
+  if (service.spec.balance !== "source") return requestHash(service.spec, bytes, head);
+  conversation.sourceHash ??= sourceHash(ends?.source.address ?? wire.peer());
+  return conversation.sourceHash;
 }
 
 // The same for all requests of most connections.
@@ -55,9 +65,9 @@ function originOf(conversation: Conversation): Origin {
 function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   const { service, surroundings, tried, origin } = conversation;
   const { pool, spec } = service;
-  let backend = pool.pick(tried);
+  let backend = pool.pick(tried, conversation.hash);
   if (backend === undefined && conversation.attempts > 0 && conversation.attempts < ATTEMPTS_MAX) {
-    backend = pool.pick([]);
+    backend = pool.pick([], conversation.hash);
   }
   if (backend === undefined) {
     service.counters.noBackend++;
@@ -66,7 +76,8 @@ function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   }
   conversation.attempts++;
   tried.push(backend);
-  backend.active++;
+  pool.begin(backend);
+  conversation.askedMs = pool.timed ? surroundings.clock.monotonic() : 0;
   backend.counters.requests++;
   conversation.backend = backend;
   conversation.doubtful = false;

@@ -1,4 +1,5 @@
 import type { Backend } from "../backend.ts";
+import { NO_HASH } from "../balance/balance.ts";
 import { type Ends, plainAddress } from "../ends.ts";
 import type { Service, Surroundings } from "../service.ts";
 import type { Timeout } from "../timer-wheel.ts";
@@ -57,6 +58,11 @@ export interface Conversation {
   attempts: number;
   readonly tried: Backend[];
   startedMs: number;
+  /** Of what the request is balanced by, and of the client's address once that was asked for. */
+  hash: number;
+  sourceHash: number | undefined;
+  /** Monotonic: when the backend was asked; 0 where nobody wants to know. */
+  askedMs: number;
 
   backend: Backend | undefined;
   upstream: Upstream | undefined;
@@ -116,6 +122,9 @@ export function createConversation(
     attempts: 0,
     tried: [],
     startedMs: 0,
+    hash: NO_HASH,
+    sourceHash: undefined,
+    askedMs: 0,
     backend: undefined,
     upstream: undefined,
     answered: false,

@@ -78,15 +78,16 @@ export function cutOff(conversation: Conversation): void {
 
 /** Takes backend and upstream off the conversation, closing the connection. */
 export function dropExchange(conversation: Conversation): void {
-  const { upstream, backend } = conversation;
+  const { upstream, backend, service } = conversation;
   conversation.upstream = undefined;
   conversation.backend = undefined;
   if (upstream !== undefined) dropUpstream(upstream);
-  if (backend !== undefined) backend.active--;
+  if (backend !== undefined) service.pool.end(backend);
 }
 
 function endExchange(conversation: Conversation): void {
-  if (conversation.backend !== undefined) conversation.backend.active--;
+  const { backend, service } = conversation;
+  if (backend !== undefined) service.pool.end(backend);
   conversation.backend = undefined;
   forgetHeld(conversation);
   conversation.partial = undefined;

@@ -18,6 +18,8 @@ const head = createHead();
 /** Bytes of the backend's answer. */
 export function receive(conversation: Conversation, upstream: Upstream, chunk: Buffer): void {
   const { wire, surroundings, service, timeout } = conversation;
+  if (!conversation.answered && conversation.askedMs > 0)
+    service.pool.answered(upstream.backend, surroundings.clock.monotonic() - conversation.askedMs);
   conversation.answered = true;
   forgetHeld(conversation);
   upstream.backend.counters.bytesOut += chunk.length;
