@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Cancel, Clock, EventBus, InstanceState, Random } from "@smartstack/core";
 import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
+import { statusOf } from "./backend-status.ts";
 import { NO_HASH, type Picker } from "./balance/balance.ts";
 import { BALANCERS } from "./balance/index.ts";
 import { roundRobin } from "./balance/round-robin.ts";
@@ -213,22 +214,6 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   return pool;
 }
 
-function statusOf(backend: Backend): ProxyBackendStatus {
-  const { key, health, usable, weight, sinceMs, local, counters, active } = backend;
-  const reason = usable && weight === 0 ? `${backend.reason}; in reserve: ${reserveReason(backend)}` : backend.reason;
-  const effectiveWeight = usable ? weight : 0;
-  const shown = {
-    key,
-    health: health.status,
-    usable,
-    effectiveWeight,
-    reason,
-    sinceMs,
-    counters: { active, ...counters },
-  };
-  return local === undefined ? shown : { ...shown, local };
-}
-
 function sameBackend(a: BackendSpec, b: BackendSpec): boolean {
   return (
     a.weight === b.weight &&
@@ -239,11 +224,6 @@ function sameBackend(a: BackendSpec, b: BackendSpec): boolean {
     a.subset === b.subset &&
     a.id === b.id
   );
-}
-
-function reserveReason({ spec }: Backend): string {
-  if (spec.backup === true) return "a backup";
-  return spec.subset === undefined ? "another zone" : `subset ${spec.subset} or its zone gets nothing`;
 }
 
 function sameCheck(a: ServiceSpec, b: ServiceSpec): boolean {

@@ -14,6 +14,7 @@ function report(requests: number, backends: Readonly<Record<string, number>>, ac
       key,
       health: "up",
       usable: true,
+      effectiveWeight: 1,
       reason: "up",
       sinceMs: 0,
       counters: { ...counters, active: 1, requests: served },
