@@ -147,9 +147,11 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     const previous = spec;
     spec = next;
     const checkChanged = !sameCheck(previous, next);
-    const keys = new Set(next.backends.map((backend) => backend.key));
-    for (const backend of [...backends.values()]) if (!keys.has(backend.key)) remove(backend);
-    for (const backend of next.backends) put(backend, checkChanged);
+    if (checkChanged || previous.backends !== next.backends || backends.size === 0) {
+      const keys = new Set(next.backends.map((backend) => backend.key));
+      for (const backend of [...backends.values()]) if (!keys.has(backend.key)) remove(backend);
+      for (const backend of next.backends) put(backend, checkChanged);
+    }
     if (next.balance !== previous.balance || !isDeepStrictEqual(next.hash, previous.hash)) {
       // Lets go of what it wrote on them.
       picker.update([]);
@@ -230,6 +232,6 @@ function sameCheck(a: ServiceSpec, b: ServiceSpec): boolean {
   return (
     a.stale === b.stale &&
     a.timeouts.drainMs === b.timeouts.drainMs &&
-    JSON.stringify(a.check) === JSON.stringify(b.check)
+    (a.check === b.check || isDeepStrictEqual(a.check, b.check))
   );
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock, EventBus, Random } from "@smartstack/core";
 import { acceptProxy } from "./accept-proxy.ts";
 import { type Bind, listenKey } from "./bind.ts";
+import { changedServices } from "./changed-services.ts";
 import type { Probe } from "./checker.ts";
 import { type Claim, createClaims } from "./claims.ts";
 import { closeServices } from "./close.ts";
@@ -61,33 +62,40 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   const retired = new Set<Service>();
   const claims = createClaims(open);
   const load = { clients: 0 };
+  let applied: Snapshot = { revision: 0, services: [] };
   let closing: ReturnType<typeof closeServices> | undefined;
 
   function apply(snapshot: Snapshot): void {
-    const names = new Set(snapshot.services.map((spec) => spec.name));
-    for (const [name, service] of [...services]) if (!names.has(name)) retire(name, service);
-    for (const spec of snapshot.services) put(spec, snapshot.revision);
+    const { changed, gone } = changedServices(applied.services, snapshot.services);
+    applied = snapshot;
+    let listening = gone.length > 0;
+    for (const name of gone) retire(name);
+    for (const spec of changed) if (put(spec)) listening = true;
     for (const service of retired) if (service.clients.size === 0) forget(service);
-    if (closing === undefined) claims.update(services.values());
+    if (closing === undefined && listening) claims.update(services.values());
   }
 
-  function put(spec: ServiceSpec, revision: number): void {
+  /** True when it changes what is listened on. */
+  function put(spec: ServiceSpec): boolean {
     const service = services.get(spec.name);
     if (service === undefined) {
       const { onHealth, clock, random, events } = deps;
       const pool = createPool(spec, { clock, random, events, onHealth, probe });
-      const made = createService(spec, revision, pool, clock.monotonic());
+      const made = createService(spec, pool, clock.monotonic());
       made.draining = closing !== undefined;
       services.set(spec.name, made);
-      return;
+      return true;
     }
-    service.revision = revision;
-    if (service.spec === spec || isDeepStrictEqual(service.spec, spec)) return;
+    if (service.spec === spec) return false;
+    const moved = !isDeepStrictEqual(service.spec.listen, spec.listen);
     service.spec = spec;
     service.pool.apply(spec);
+    return moved;
   }
 
-  function retire(name: string, service: Service): void {
+  function retire(name: string): void {
+    const service = services.get(name);
+    if (service === undefined) return;
     services.delete(name);
     retired.add(service);
     service.draining = true;
@@ -136,7 +144,7 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   function statusOf(service: Service): ProxyServiceStatus {
     return {
       name: service.spec.name,
-      revision: service.revision,
+      revision: applied.revision,
       listeners: claims.statusOf(service),
       backends: service.pool.status(),
       counters: {

@@ -23,7 +23,6 @@ export interface Client {
 /** One service while it runs. Connections hold it, and read `spec` anew for each request. */
 export interface Service {
   spec: ServiceSpec;
-  revision: number;
   /** No more requests on kept connections: the service was removed or the proxy is closing. */
   draining: boolean;
   readonly pool: Pool;
@@ -34,10 +33,9 @@ export interface Service {
   };
 }
 
-export function createService(spec: ServiceSpec, revision: number, pool: Pool, nowMs: number): Service {
+export function createService(spec: ServiceSpec, pool: Pool, nowMs: number): Service {
   return {
     spec,
-    revision,
     draining: false,
     pool,
     clients: new Set(),

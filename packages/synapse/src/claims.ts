@@ -25,21 +25,35 @@ export interface Grant {
  */
 export function grantAddresses(claims: readonly Claim[]): ReadonlyMap<string, Grant> {
   const ranked = [...claims].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
-  const taken: { readonly address: ListenAddress; readonly by: string }[] = [];
+  /** By path or port, as nothing else can clash. */
+  const taken = new Map<string | number, Taken[]>();
   const grants = new Map<string, Grant>();
   for (const claim of ranked) {
     const listen: ListenAddress[] = [];
     const refusals: string[] = [];
     for (const address of claim.wants) {
-      const rival = taken.find((other) => clash(other.address, address));
+      const rival = taken.get(place(address))?.find((other) => clash(other.address, address));
       if (rival === undefined) listen.push(address);
       else refusals.push(`${listenText(address)} is taken by service ${rival.by}`);
     }
     // Only now: an address listed together with its own wildcard is not a conflict between services.
-    taken.push(...listen.map((address) => ({ address, by: claim.name })));
+    for (const address of listen) {
+      const others = taken.get(place(address)) ?? [];
+      others.push({ address, by: claim.name });
+      taken.set(place(address), others);
+    }
     grants.set(claim.name, { listen, refusals });
   }
   return grants;
+}
+
+interface Taken {
+  readonly address: ListenAddress;
+  readonly by: string;
+}
+
+function place(address: ListenAddress): string | number {
+  return "path" in address ? address.path : address.port;
 }
 
 function rank(claim: Claim): number {

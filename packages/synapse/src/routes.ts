@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Instance } from "@smartstack/core";
-import type { BackendSpec, ListenAddress, ServiceSpec } from "@smartstack/proxy";
-import { addressText, loopback } from "./address.ts";
-import { type SubsetsConfig, sharingOf, subsetOf } from "./balance-config.ts";
-import { type Claim, grantAddresses } from "./claims.ts";
+import type { ListenAddress, ServiceSpec } from "@smartstack/proxy";
+import { loopback } from "./address.ts";
+import { backendsOf, routable } from "./backends.ts";
+import { sharingOf } from "./balance-config.ts";
+import { type Claim, type Grant, grantAddresses } from "./claims.ts";
 import type { DefaultServer, PortRange, ProxySettings } from "./config.ts";
 import { knownInstances, type ServiceView } from "./view.ts";
 
@@ -26,7 +28,10 @@ export interface WantedService {
 }
 
 export interface Routes {
-  /** Sorted by name; services without a listener are left out. */
+  /** What the next ones can be made of where nothing changed, by name. */
+  readonly plans: ReadonlyMap<string, Plan>;
+  readonly grants: ReadonlyMap<string, Grant>;
+  /** Sorted by name; services without a listener are left out. A spec, or the list, that stayed the same is the same object. */
   readonly specs: readonly ServiceSpec[];
   /** Per service: what keeps it, or some of its instances, from being served as asked. */
   readonly problems: ReadonlyMap<string, readonly string[]>;
@@ -34,16 +39,28 @@ export interface Routes {
   readonly vacantSince: ReadonlyMap<string, number>;
 }
 
-export const NO_ROUTES: Routes = { specs: [], problems: new Map(), vacantSince: new Map() };
+export const NO_ROUTES: Routes = {
+  plans: new Map(),
+  grants: new Map(),
+  specs: [],
+  problems: new Map(),
+  vacantSince: new Map(),
+};
 
 interface Plan {
-  readonly wanted: WantedService;
+  /** All that it is made from: while these are the same, so is it. */
+  readonly from: {
+    readonly wanted: WantedService;
+    readonly ports: PortRange;
+    readonly before: ServiceSpec | undefined;
+    readonly stale: boolean;
+  };
   readonly spec: Omit<ServiceSpec, "listen">;
   readonly claim: Claim;
   readonly problems: readonly string[];
 }
 
-/** What the proxy shall serve, from what is wanted and known, and from what it serves already. Pure. */
+/** What the proxy shall serve, from what is wanted and known, and from what it serves already: only what changed is made anew. Pure. */
 export function nextRoutes(
   wanted: readonly WantedService[],
   ports: PortRange,
@@ -52,43 +69,71 @@ export function nextRoutes(
 ): Routes {
   const before = new Map(previous.specs.map((spec) => [spec.name, spec]));
   const vacantSince = new Map<string, number>();
-  const plans: Plan[] = [];
+  const plans = new Map<string, Plan>();
   for (const service of [...wanted].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const plan = planService(service, ports, before.get(service.name), nowMs);
+    const from = { wanted: service, ports, before: before.get(service.name), stale: isStale(service.view, nowMs) };
+    const plan = nextPlan(from, previous.plans.get(service.name));
     if (plan.claim.vacant) {
       const sinceMs = previous.vacantSince.get(service.name) ?? nowMs;
       vacantSince.set(service.name, sinceMs);
       if (nowMs - sinceMs >= LISTENER_OUTLIVES_MS) continue;
     }
-    plans.push(plan);
+    plans.set(service.name, plan);
   }
-  const grants = grantAddresses(plans.map((plan) => plan.claim));
+  if (sameEntries(previous.plans, plans, (a, b) => a === b)) return { ...previous, vacantSince };
+  const sameClaims = sameEntries(previous.plans, plans, (a, b) => a.claim === b.claim);
+  const grants = sameClaims ? previous.grants : grantAddresses([...plans.values()].map((plan) => plan.claim));
   const specs: ServiceSpec[] = [];
   const problems = new Map<string, readonly string[]>();
-  for (const { spec, problems: own } of plans) {
-    const grant = grants.get(spec.name);
-    const all = [...own, ...(grant?.refusals ?? [])];
-    if (all.length > 0) problems.set(spec.name, all);
-    if (grant !== undefined && grant.listen.length > 0) specs.push({ ...spec, listen: grant.listen });
+  for (const [name, plan] of plans) {
+    const grant = grants.get(name);
+    const all = [...plan.problems, ...(grant?.refusals ?? [])];
+    if (all.length > 0) problems.set(name, all);
+    if (grant === undefined || grant.listen.length === 0) continue;
+    const present = before.get(name);
+    const unchanged = plan === previous.plans.get(name) && grant === previous.grants.get(name);
+    specs.push(unchanged && present !== undefined ? present : keep(present, { ...plan.spec, listen: grant.listen }));
   }
-  return { specs, problems, vacantSince };
+  const same = specs.length === previous.specs.length && specs.every((spec, n) => spec === previous.specs[n]);
+  return { plans, grants, specs: same ? previous.specs : specs, problems, vacantSince };
 }
 
-/** The instances of a service that can be routed, by id. */
-export function routable(view: ServiceView | undefined): ReadonlyMap<string, Instance> {
-  if (view === undefined) return new Map();
-  return new Map([...knownInstances(view)].filter(([, instance]) => instance.protocol !== "udp"));
+/** The old one where the new one is no other, so that whoever compares need not look inside. */
+function keep<T>(old: T | undefined, made: T): T {
+  return old !== undefined && isDeepStrictEqual(old, made) ? old : made;
+}
+
+function sameEntries<T>(
+  a: ReadonlyMap<string, T>,
+  b: ReadonlyMap<string, T>,
+  same: (one: T, other: T) => boolean,
+): boolean {
+  if (a.size !== b.size) return false;
+  for (const [name, one] of a) {
+    const other = b.get(name);
+    if (other === undefined || !same(one, other)) return false;
+  }
+  return true;
+}
+
+function nextPlan(from: Plan["from"], last: Plan | undefined): Plan {
+  const { wanted, ports, before, stale } = from;
+  const known = last?.from;
+  if (known?.wanted === wanted && known.ports === ports && known.before === before && known.stale === stale)
+    return last as Plan;
+  const plan = planService(from);
+  return last === undefined ? plan : { ...plan, claim: keep(last.claim, plan.claim) };
 }
 
 export function isStale(view: ServiceView | undefined, nowMs: number): boolean {
   return view?.unread !== undefined && nowMs - view.unread.sinceMs >= STALE_GRACE_MS;
 }
 
-function planService(service: WantedService, ports: PortRange, before: ServiceSpec | undefined, nowMs: number): Plan {
+function planService(from: Plan["from"]): Plan {
+  const { wanted: service, ports, before, stale } = from;
   const { name, proxy, view } = service;
   const instances = routable(view);
-  const backends =
-    view !== undefined && instances.size > 0 ? backendsOf(view, instances, proxy.subsets) : defaultsOf(service);
+  const backends = backendsOf(service, instances, before?.backends ?? []);
   const mode = vote(
     [...instances.values()].map((instance) => instance.mode),
     before?.mode,
@@ -101,7 +146,7 @@ function planService(service: WantedService, ports: PortRange, before: ServiceSp
   ];
   const vacant = !service.fixed && backends.length === 0;
   return {
-    wanted: service,
+    from,
     problems,
     claim: {
       name,
@@ -124,64 +169,10 @@ function planService(service: WantedService, ports: PortRange, before: ServiceSp
       ...(proxy.origin === undefined ? {} : { origin: proxy.origin }),
       acceptProxy: proxy.accept_proxy,
       ...(proxy.send_proxy === undefined ? {} : { sendProxy: proxy.send_proxy }),
-      stale: isStale(view, nowMs),
+      stale,
       backends,
     },
   };
-}
-
-function backendsOf(
-  view: ServiceView,
-  instances: ReadonlyMap<string, Instance>,
-  subsets: SubsetsConfig,
-): BackendSpec[] {
-  const specs = [...instances].map(([id, instance]) => ({
-    key: id,
-    host: instance.host,
-    port: instance.port,
-    weight: instance.weight ?? 1,
-    state: instance.state ?? "up",
-    suspect: view.suspects.has(id),
-    ...placeOf({
-      backup: haproxyWord(instance, /(?:^|\s)(backup)(?:\s|$)/) !== undefined,
-      zone: instance.zone,
-      subset: subsetOf(instance.labels, subsets),
-      id: haproxyWord(instance, /(?:^|\s)id\s+([1-9]\d{0,8})(?:\s|$)/),
-    }),
-  }));
-  return specs.sort((a, b) => (a.key < b.key ? -1 : 1));
-}
-
-function defaultsOf(service: WantedService): BackendSpec[] {
-  return service.defaultServers.map((server) => ({
-    key: addressText(server.host, server.port),
-    host: server.host,
-    port: server.port,
-    weight: server.weight,
-    state: "up",
-    suspect: false,
-    ...placeOf({ ...server, subset: subsetOf(server.labels, service.proxy.subsets) }),
-  }));
-}
-
-/** The parts of a backend that most do not have. */
-function placeOf(place: {
-  readonly backup: boolean;
-  readonly zone?: string | undefined;
-  readonly subset: string | undefined;
-  readonly id?: string | number | undefined;
-}): Pick<BackendSpec, "backup" | "zone" | "subset" | "id"> {
-  return {
-    ...(place.backup ? { backup: true } : {}),
-    ...(place.zone === undefined ? {} : { zone: place.zone }),
-    ...(place.subset === undefined ? {} : { subset: place.subset }),
-    ...(place.id === undefined ? {} : { id: Number(place.id) }),
-  };
-}
-
-/** What an instance's options for a HAProxy server say, as nerves have always announced it. */
-function haproxyWord({ haproxyServerOptions = "" }: Instance, pattern: RegExp): string | undefined {
-  return pattern.exec(haproxyServerOptions)?.[1];
 }
 
 /** Discovered listeners bind loopback only, on the port that most instances ask for. */

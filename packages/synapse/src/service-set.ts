@@ -18,6 +18,8 @@ interface Entry {
   config: ServiceConfig | undefined;
   /** Undefined for a fixed pool. */
   view: ServiceView | undefined;
+  /** Made anew when one of the above, or the zone, is another. */
+  wanted: WantedService | undefined;
   watch: { readonly key: string; readonly abort: AbortController } | undefined;
 }
 
@@ -67,13 +69,15 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
 
   function onBatch(entry: Entry, batch: Batch): void {
     step(entry, { type: "batch", batch });
-    const others = [...entries.values()].filter((other) => other !== entry);
-    const suspected = others.filter((other) => isSuspected(other));
-    if (suspected.length > 0) {
-      const owners = ownersOf([entry]);
-      for (const other of suspected) step(other, { type: "claimed", owners });
+    let owners: ReadonlyMap<string, string> | undefined;
+    for (const other of entries.values()) {
+      if (other === entry || !isSuspected(other)) continue;
+      owners ??= ownersOf([entry]);
+      step(other, { type: "claimed", owners });
     }
-    if (isSuspected(entry)) step(entry, { type: "claimed", owners: ownersOf(others) });
+    if (!isSuspected(entry)) return;
+    const others = [...entries.values()].filter((other) => other !== entry);
+    step(entry, { type: "claimed", owners: ownersOf(others) });
   }
 
   function watch(entry: Entry): void {
@@ -120,7 +124,7 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
       }
       for (const name of new Set([...fixed.keys(), ...found])) {
         const known = entries.get(name);
-        const entry = known ?? { name, config: undefined, view: undefined, watch: undefined };
+        const entry = known ?? { name, config: undefined, view: undefined, wanted: undefined, watch: undefined };
         entry.config = fixed.get(name);
         entries.set(name, entry);
         if (known === undefined && entry.config === undefined) events.publish("service.discovered", { service: name });
@@ -147,14 +151,15 @@ export function serviceSet(deps: ServiceSetDeps): ServiceSet {
       for (const entry of entries.values()) step(entry, { type: "tick" });
     },
     wanted() {
-      return [...entries.values()].map(({ name, config, view }) => ({
-        name,
-        fixed: config !== undefined,
-        proxy: config?.proxy ?? DISCOVERED,
-        defaultServers: config?.default_servers ?? [],
-        zone,
-        view,
-      }));
+      return [...entries.values()].map((entry) => {
+        const { name, config, view, wanted } = entry;
+        const proxy = config?.proxy ?? DISCOVERED;
+        const fixed = config !== undefined;
+        if (wanted?.proxy === proxy && wanted.view === view && wanted.zone === zone && wanted.fixed === fixed)
+          return wanted;
+        entry.wanted = { name, fixed, proxy, defaultServers: config?.default_servers ?? [], zone, view };
+        return entry.wanted;
+      });
     },
     instances() {
       const all = [...entries.values()].flatMap(({ name, view }) => {

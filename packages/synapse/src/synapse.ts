@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import {
   type Cancel,
   type Clock,
@@ -115,7 +114,7 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
       for (const reason of problems.filter((problem) => !known.includes(problem)))
         events.publish("service.conflict", { service, reason });
     }
-    if (revision > 0 && isDeepStrictEqual(before.specs, routes.specs)) return;
+    if (revision > 0 && before.specs === routes.specs) return;
     revision++;
     proxy.apply({ revision, services: routes.specs });
     const backends = routes.specs.reduce((sum, spec) => sum + spec.backends.length, 0);
