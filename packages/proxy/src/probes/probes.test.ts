@@ -29,7 +29,7 @@ async function web(answer: RequestListener): Promise<number> {
 
 function probe(port: number, check: Partial<CheckSpec>): Promise<ProbeResult> {
   const spec = { ...DEFAULT_CHECK, ...check };
-  const backend = createBackend(backendSpec("b", port), spec, 0, 0);
+  const backend = createBackend(backendSpec("b", port), spec, 0);
   return new Promise((resolve) => {
     createProbe(systemClock)(backend, spec, resolve);
   });
