@@ -18,7 +18,8 @@ const ENTRY = fileURLToPath(new URL("../../bin/worker.js", import.meta.url));
 
 /** Starts a worker from the code that lies on the disk now. */
 export function forkWorker(): WorkerProcess {
-  const child = fork(ENTRY, { execArgv: [] });
+  // JSON would lose what is undefined, and make null of an infinity.
+  const child = fork(ENTRY, { execArgv: [], serialization: "advanced" });
   return {
     pid: child.pid ?? -1,
     send(message, handle, sent) {

@@ -2,7 +2,7 @@ import type { InstanceState } from "@smartstack/core";
 import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
 
 /**
- * What control process and workers say to each other, as JSON over Node's process channel. Raised whenever a message
+ * What control process and workers say to each other, over Node's process channel. Raised whenever a message
  * changes its meaning: a worker may be of newer code than the control process that starts it.
  */
 export const PROTOCOL = 1;
