@@ -23,7 +23,7 @@ const TTL_MS = 3_000;
 const WATCHERS = 2;
 const SERVICES = Array.from({ length: 10 }, (_, index) => `service-${index}`);
 /** From the pause to equal sets; long for a loaded machine, no more than a moment on an idle one. */
-const EQUAL_MS_MAX = 15_000;
+const EQUAL_MS_MAX = 30_000;
 const PREFIX = "/soak";
 const QUIET_MS = 30_000;
 
