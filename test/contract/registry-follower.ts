@@ -84,7 +84,14 @@ export interface Announcer {
 }
 
 /** Announces the way nerve does: what is wanted is restored whenever the session is lost, and repaired when foreigners touch it. */
-export function announcer(registry: Registry, owner: NodeEntry, wanted: () => readonly InstanceRecord[]): Announcer {
+export function announcer(
+  registry: Registry,
+  owner: NodeEntry,
+  wanted: () => readonly InstanceRecord[],
+  repair: (session: Session) => void = (session) => {
+    for (const record of wanted()) session.put(record).catch(() => undefined);
+  },
+): Announcer {
   const stop = new AbortController();
   const sessions: Session[] = [];
   let ended: unknown;
@@ -93,9 +100,7 @@ export function announcer(registry: Registry, owner: NodeEntry, wanted: () => re
       const session = await registry.announce(owner, wanted(), signal);
       healthy();
       sessions.push(session);
-      session.onForeignChange(() => {
-        for (const record of wanted()) session.put(record).catch(() => undefined);
-      });
+      session.onForeignChange(() => repair(session));
       await new Promise((resolve) => {
         session.lost.addEventListener("abort", resolve);
         signal.addEventListener("abort", resolve);

@@ -101,6 +101,11 @@ export async function restlessNerves(options: RestlessOptions): Promise<Restless
       nerve.busy.delete(path);
     }
   };
+  // What is under way for a path is newer than any repair of it, which must not come after it.
+  const repair = (nerve: Nerve, session: Session): void => {
+    const paths = new Set([...nerve.wanted.keys(), ...session.entries().keys()]);
+    for (const path of paths) if (!nerve.busy.has(path)) begin(write(nerve, session, path));
+  };
   const change = (): void => {
     const nerve = pickLiving();
     const session = nerve && living(nerve);
@@ -132,7 +137,12 @@ export async function restlessNerves(options: RestlessOptions): Promise<Restless
     nerve.backMs = Number.POSITIVE_INFINITY;
     const registry = await options.open();
     const by = owner(nerve.node, `b${++nerve.boot}`);
-    nerve.run = { registry, owner: by, announcer: announcer(registry, by, () => [...nerve.wanted.values()]) };
+    const restore = (): InstanceRecord[] => [...nerve.wanted.values()];
+    nerve.run = {
+      registry,
+      owner: by,
+      announcer: announcer(registry, by, restore, (session) => repair(nerve, session)),
+    };
     await announced(nerve);
   };
   const announced = async (nerve: Nerve): Promise<Session> => {
