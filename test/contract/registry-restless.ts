@@ -184,9 +184,10 @@ export async function restlessNerves(options: RestlessOptions): Promise<Restless
       await pause();
       clearInterval(ticking);
       await Promise.all(
-        nerves.map(async ({ run }) => {
-          await run?.announcer.stop("withdraw");
-          await run?.registry.close();
+        nerves.map(async (nerve) => {
+          await nerve.run?.announcer.stop("withdraw");
+          await nerve.run?.registry.close();
+          nerve.run = undefined;
         }),
       );
     },

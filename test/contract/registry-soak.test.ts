@@ -69,15 +69,14 @@ test.concurrent.for(["etcd", "zookeeper"] as const)(
       const untilMs = startedMs + (number * CHURN_MS) / CHECKPOINTS - performance.now();
       await new Promise((resolve) => setTimeout(resolve, untilMs));
       await nerves.pause();
-      const { found, reports, afterMs } = await equalSets(read, watchers);
-      expect(ofLiving(found, nerves), `CHURN_SEED=${SEED}`).toEqual(linesOf([...nerves.wanted()]));
+      const { found, reports, afterMs } = await equalSets(read, watchers, nerves);
       samples.push(sampleOf(reports));
       print(kind, `checkpoint ${number} of ${CHECKPOINTS}: ${found.length} entries, equal after ${afterMs} ms`);
       print(kind, `  ${JSON.stringify(nerves.counts())} ${reports.map(told).join("; ")}`);
       nerves.resume();
     }
     await nerves.stop();
-    await until(async () => (await equalSets(read, watchers)).found.length === 0, {
+    await until(async () => (await equalSets(read, watchers, nerves)).found.length === 0, {
       ...{ what: "nothing is left", timeoutMs: EQUAL_MS_MAX },
     });
     for (const line of trends(samples)) print(kind, line);
@@ -123,38 +122,43 @@ function nodeOf(line: string): string {
   return line.split(" ").at(-2) ?? "";
 }
 
-function ofLiving(lines: Lines, nerves: RestlessNerves): Lines {
-  return lines.filter((line) => nerves.lives(nodeOf(line)));
-}
-
-/** Reads until every watcher has seen what lies there, and that has not changed meanwhile: entries of the dead may end. */
+/** Reads until nerves and watchers agree with what lies there, and that has not changed meanwhile: entries of the dead may end. */
 async function equalSets(
   read: () => Promise<Lines>,
   watchers: readonly Watcher[],
+  nerves: RestlessNerves,
 ): Promise<{ readonly found: Lines; readonly reports: readonly WatcherReport[]; readonly afterMs: number }> {
   const startedMs = performance.now();
   for (;;) {
     const found = await read();
     const reports = await Promise.all(watchers.map((watcher) => watcher.report("documents")));
     const afterMs = Math.round(performance.now() - startedMs);
-    const differences = reports.flatMap((report, index) => differencesOf(found, report, `watcher ${index}`));
+    const ofLiving = found.filter((line) => nerves.lives(nodeOf(line)));
+    const differences = [
+      ...reports.flatMap((report, index) => unseen(found, report, `watcher ${index}`)),
+      ...differencesOf(ofLiving, linesOf([...nerves.wanted()]), "nerves"),
+    ];
     const moved = (await read()).join("\n") !== found.join("\n");
     if (!moved && differences.length === 0) return { found, reports, afterMs };
     if (afterMs > EQUAL_MS_MAX) expect(differences, `${afterMs} ms after the pause, CHURN_SEED=${SEED}`).toEqual([]);
   }
 }
 
-/** What the read has and a watcher lacks, and the other way round. */
-function differencesOf(found: Lines, { documents = [] }: WatcherReport, who: string): string[] {
+function unseen(found: Lines, { documents = [] }: WatcherReport, who: string): string[] {
   if (documents.length !== SERVICES.length) return [`${who} follows ${documents.length} services`];
   return documents.flatMap(([service, present]) => {
-    const seen = new Set(linesOf(present));
-    const there = new Set(found.filter((line) => line.startsWith(`${service}/`) || line.startsWith(".nodes/")));
-    return [
-      ...[...there].filter((line) => !seen.has(line)).map((line) => `${who} of ${service} lacks ${line}`),
-      ...[...seen].filter((line) => !there.has(line)).map((line) => `${who} of ${service} still has ${line}`),
-    ];
+    const there = found.filter((line) => line.startsWith(`${service}/`) || line.startsWith(".nodes/"));
+    return differencesOf(there, linesOf(present), `${who} of ${service}`);
   });
+}
+
+/** What the read has and somebody lacks, and the other way round. */
+function differencesOf(there: Lines, known: Lines, who: string): string[] {
+  const [found, seen] = [new Set(there), new Set(known)];
+  return [
+    ...there.filter((line) => !seen.has(line)).map((line) => `${who} lacks ${line}`),
+    ...known.filter((line) => !found.has(line)).map((line) => `${who} has ${line}`),
+  ];
 }
 
 /** The process of each watcher, and this one, which has the nerves of both kinds. */
