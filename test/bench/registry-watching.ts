@@ -8,6 +8,8 @@ const LOAD_MS_MAX = 120_000;
 
 export interface Watched {
   readonly loadedMs: number;
+  /** From the start of the process until then. */
+  readonly cpuMs: number;
   /** Resident before the registry was opened, after everything was loaded, and at its highest until then. */
   readonly before: number;
   readonly loaded: number;
@@ -23,12 +25,12 @@ export interface Watched {
 export async function measureWatcher(config: RegistryConfig, endpoint: string, expects: number): Promise<Watched> {
   const direct = startWatcher(config, { expects });
   const first = await loaded(direct);
-  const { peakBytes } = usageOf(direct.pid);
+  const { peakBytes, cpuMs } = usageOf(direct.pid);
   const relay = await startFaultProxy(endpoint);
   const relayed = startWatcher({ ...config, hosts: [relay.endpoint] } as RegistryConfig, { expects });
   await loaded(relayed);
   return {
-    ...{ loadedMs: first.loadedMs ?? Number.NaN, peakBytes, direct, relayed, relay },
+    ...{ loadedMs: first.loadedMs ?? Number.NaN, cpuMs, peakBytes, direct, relayed, relay },
     before: first.atFirst.residentBytes,
     loaded: first.usage.residentBytes,
     async stop() {

@@ -42,7 +42,7 @@ test.each(CASES)("$kind: $services x $instances", async ({ kind, services, insta
     row("one nerve announces them at its start", seconds(announceMs));
 
     const watched = await measureWatcher(config, server.endpoint, records.length);
-    const { loadedMs, before, loaded, peakBytes } = watched;
+    const { loadedMs, cpuMs, before, loaded, peakBytes } = watched;
     row("a watching process loads them", `${seconds(loadedMs)} (bound ${seconds(LOAD_MS_BOUND)})`);
     row(
       "  resident memory",
@@ -73,7 +73,7 @@ test.each(CASES)("$kind: $services x $instances", async ({ kind, services, insta
       `${ms(synapse.cpuMsPerChange)}, ${(synapse.quietCpuShare * 100).toFixed(1)} % of a core`,
     );
     await close();
-    const watcher = { loadedMs, before, loaded, peakBytes };
+    const watcher = { loadedMs, cpuMs, before, loaded, peakBytes };
     results.push({ kind, services, instances, putMs, announceMs, watcher, changes, synapse });
     if (JSON_FILE !== "") writeFileSync(path.resolve(JSON_FILE), `${JSON.stringify(results, null, 2)}\n`);
   } finally {
