@@ -24,6 +24,8 @@ const WATCHERS = 2;
 const SERVICES = Array.from({ length: 10 }, (_, index) => `service-${index}`);
 /** From the pause to equal sets; long for a loaded machine, no more than a moment on an idle one. */
 const EQUAL_MS_MAX = 30_000;
+/** What still differs after this is printed, though it may be no more than a loaded machine. */
+const LATE_MS = 2_000;
 const PREFIX = "/soak";
 const QUIET_MS = 30_000;
 
@@ -69,10 +71,11 @@ test.concurrent.for(["etcd", "zookeeper"] as const)(
       const untilMs = startedMs + (number * CHURN_MS) / CHECKPOINTS - performance.now();
       await new Promise((resolve) => setTimeout(resolve, untilMs));
       await nerves.pause();
-      const { found, reports, afterMs } = await equalSets(read, watchers, nerves);
+      const { found, reports, afterMs, late } = await equalSets(read, watchers, nerves);
       samples.push(sampleOf(reports));
       print(kind, `checkpoint ${number} of ${CHECKPOINTS}: ${found.length} entries, equal after ${afterMs} ms`);
       print(kind, `  ${JSON.stringify(nerves.counts())} ${reports.map(told).join("; ")}`);
+      if (late.length > 0) print(kind, `  what was the last to come: ${late.slice(0, 3).join("; ")}`);
       nerves.resume();
     }
     await nerves.stop();
@@ -127,8 +130,14 @@ async function equalSets(
   read: () => Promise<Lines>,
   watchers: readonly Watcher[],
   nerves: RestlessNerves,
-): Promise<{ readonly found: Lines; readonly reports: readonly WatcherReport[]; readonly afterMs: number }> {
+): Promise<{
+  readonly found: Lines;
+  readonly reports: readonly WatcherReport[];
+  readonly afterMs: number;
+  readonly late: readonly string[];
+}> {
   const startedMs = performance.now();
+  let late: readonly string[] = [];
   for (;;) {
     const found = await read();
     const reports = await Promise.all(watchers.map((watcher) => watcher.report("documents")));
@@ -139,7 +148,8 @@ async function equalSets(
       ...differencesOf(ofLiving, linesOf([...nerves.wanted()]), "nerves"),
     ];
     const moved = (await read()).join("\n") !== found.join("\n");
-    if (!moved && differences.length === 0) return { found, reports, afterMs };
+    if (!moved && differences.length === 0) return { found, reports, afterMs, late };
+    if (afterMs > LATE_MS) late = moved ? ["entries of the dead end", ...differences] : differences;
     if (afterMs > EQUAL_MS_MAX) expect(differences, `${afterMs} ms after the pause, CHURN_SEED=${SEED}`).toEqual([]);
   }
 }
