@@ -23,6 +23,7 @@ const SERVER_RESTART = "a server restart ends in a reset with the truth";
 const MISSED = "what changed during an outage arrives with a reset";
 const FROZEN = "a frozen server is noticed, and the thawed one is used again";
 const CLOSE_FROZEN = "close ends within 2 s of a frozen server";
+const OUTLIVES = "a process outlives whatever its server does, and ends in time with 0";
 const BEFORE_SERVER = "works when it was opened before its server";
 
 async function keptForAWholeTtl(context: CaseContext): Promise<void> {
@@ -203,6 +204,35 @@ async function worksBeforeItsServer(context: CaseContext): Promise<void> {
   }
 }
 
+async function outlivesItsServer(context: CaseContext): Promise<void> {
+  const { bench, waitMs: timeoutMs } = context;
+  const server = serverOf(context);
+  const follower = followed(context, await context.open(), "web");
+  const process = await (bench.survivor ?? assert.fail("no process"))("node-s");
+  context.defer(() => process.stop(0));
+  const port = (): number => follower.state().instances.get("survivor")?.port ?? 0;
+  const writes = async (what: string): Promise<void> => {
+    const before = port();
+    await until(() => port() > before + 1, { what: `it writes ${what}`, timeoutMs: timeoutMs + 5_000 });
+    assert.ok(process.running(), process.output());
+  };
+  await writes("at first");
+  await server.kill();
+  await until(() => !process.running() || process.output().includes("down"), { what: "it notices", timeoutMs });
+  await server.start();
+  await writes("after a restart");
+  await server.freeze?.();
+  try {
+    const beganMs = performance.now();
+    await process.stop();
+    assert.ok(performance.now() - beganMs < 3_500, "ends in time while its server is frozen");
+  } finally {
+    await server.thaw?.();
+  }
+  assert.equal(await process.exited, 0, process.output());
+  assert.match(process.output(), /closed within 1?\d{1,3} ms/);
+}
+
 function serverOf({ bench }: CaseContext): ServerControl {
   return bench.server ?? assert.fail("no server to disturb");
 }
@@ -215,17 +245,18 @@ export const disruptionCases: readonly RegistryCase[] = [
   { name: FROZEN, run: frozenIsNoticed },
   { name: CLOSE_FROZEN, run: closesDespiteFreeze },
   { name: BEFORE_SERVER, run: worksBeforeItsServer },
+  { name: OUTLIVES, run: outlivesItsServer },
 ];
 
 /** The cases that kill or freeze the server, which nobody else can use meanwhile. */
 export const DISTURBING: ReadonlySet<string> = new Set([
-  ...[SERVER_RESTART, MISSED, FROZEN, CLOSE_FROZEN, BEFORE_SERVER],
+  ...[SERVER_RESTART, MISSED, FROZEN, CLOSE_FROZEN, BEFORE_SERVER, OUTLIVES],
   ...[WRITES_FAIL_IN_TIME, SERVICES_COME_BACK, SAYS_WHEN_AWAY],
 ]);
 
 /** The cases that need a process, or a server that can go away. */
 export const NEEDS = {
-  ownerProcess: [OWNER_KILLED, KEPT_FOR_A_TTL],
+  ownerProcess: [OWNER_KILLED, KEPT_FOR_A_TTL, OUTLIVES],
   server: [SERVER_RESTART, MISSED, BEFORE_SERVER],
   freeze: [FROZEN, CLOSE_FROZEN],
 } as const;

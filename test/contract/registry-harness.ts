@@ -1,4 +1,5 @@
 import type { EventBus, Registry } from "@smartstack/core";
+import type { Child } from "../support/children.ts";
 
 /** What the conformance suite needs of a kind of registry: one real server, and ways round the driver. */
 export interface RegistryHarness {
@@ -25,6 +26,8 @@ export interface RegistryBench {
   wipe(): Promise<void>;
   /** Runs a process that announces `count` instances of `service` as `node`, and resolves when they are announced. */
   owner?(node: string, service: string, count: number): Promise<{ readonly kill: () => void }>;
+  /** Runs a process that announces as `node`, writes to `web`, and watches; `stray`: it leaves a failure to nobody. */
+  survivor?(node: string, stray?: "stray"): Promise<Child>;
   readonly server?: ServerControl;
   /** Removes what the case left. */
   done(): Promise<void>;

@@ -22,6 +22,11 @@ function isMalformed(text: string): boolean {
 
 /** What is wrong with what a driver writes, and with what it makes of others' writing. */
 export const CONTENT_MUTANTS: Readonly<Record<string, Mutant>> = {
+  "leaves a failure to nobody": {
+    wrap: (registry) => registry,
+    bench: ({ survivor, ...bench }) => ({ ...bench, ...(survivor && { survivor: (node) => survivor(node, "stray") }) }),
+    fails: ["a process outlives whatever its server does, and ends in time with 0"],
+  },
   "writes keys in an order of its own": {
     wrap: withSession((session, bench) => ({
       async put(record) {

@@ -67,7 +67,8 @@ export const SESSION_MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   "writes later than it says": {
     wrap: withSession((session) => ({
-      put: async (record) => void pause(1_000).then(() => session.put(record).catch(() => undefined)),
+      put: async (record) =>
+        void pause(10_000, undefined, { ref: false }).then(() => session.put(record).catch(() => undefined)),
     })),
     fails: ["what resolved is written"],
   },

@@ -8,6 +8,8 @@ import { WATCH_MUTANTS } from "./registry-mutants-watch.ts";
 export interface Mutant {
   /** Breaks a driver of any kind; through the bench it reaches what the driver does not. */
   readonly wrap: (registry: Registry, bench: RegistryBench) => Registry;
+  /** Breaks what is round the driver: processes of their own. */
+  readonly bench?: (bench: RegistryBench) => RegistryBench;
   /** The cases that must notice. */
   readonly fails: readonly string[];
 }

@@ -1,3 +1,4 @@
+import { strict as assert } from "node:assert";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Registry } from "@smartstack/core";
 import { type RegistryCase, runCase } from "./registry-case.ts";
@@ -35,7 +36,9 @@ export async function runTrials(
   const escaped: string[] = [];
   const runAll = async (queue: Trial[]): Promise<void> => {
     for (let trial = queue.pop(); trial !== undefined; trial = queue.pop())
-      if (!(await isCaught(trial, harness))) escaped.push(`${trial.one.name}: ${trial.mutant}`);
+      // What goes wrong for a moment only may go unseen on a busy machine, but not twice.
+      if (!(await isCaught(trial, harness)) && !(await isCaught(trial, harness)))
+        escaped.push(`${trial.one.name}: ${trial.mutant}`);
   };
   const peaceful = trials.filter(({ one }) => !disturbing.has(one.name));
   await Promise.all(Array.from({ length: AT_ONCE }, () => runAll(peaceful)));
@@ -45,14 +48,15 @@ export async function runTrials(
 
 /** True when the case notices the mutant. Leaves nothing open, and the server as it was, whatever the case did. */
 export async function isCaught({ one, mutant }: Trial, harness: RegistryHarness): Promise<boolean> {
-  const { wrap } = MUTANTS[mutant] ?? { wrap: (registry) => registry };
+  const { wrap, bench: change } = MUTANTS[mutant] ?? assert.fail(`no such mutant: ${mutant}`);
   const opened: Registry[] = [];
   let restore = async (): Promise<void> => undefined;
   const mutated: RegistryHarness = {
     ...harness,
     waitMs: Math.min(harness.waitMs ?? WAIT_MS, WAIT_MS),
     async fresh() {
-      const bench = await harness.fresh();
+      const whole = await harness.fresh();
+      const bench = change?.(whole) ?? whole;
       const server = restorable(bench);
       restore = server.restore;
       return {
