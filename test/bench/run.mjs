@@ -5,6 +5,7 @@
 //   --case TEXT              only cases whose name has it
 //   --with a,b               only these contenders; smartstack and haproxy are always there
 //   --idle 5000              connections of the memory cases; 0 leaves them out
+//   --port 18080             the first of the 64 ports it uses
 //   --json FILE              everything once more, for programs
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,7 +20,6 @@ import { cpuSeconds, median, needPrograms, pause, responseOf, startPinned, wrk }
 
 const LOAD_CORE = 0;
 const PROXY_CORE = 1;
-const BACKEND_PORT = 18_080;
 const PROGRAMS = {
   haproxy: "/usr/sbin/haproxy",
   "nginx-light": "/usr/sbin/nginx",
@@ -34,11 +34,13 @@ const { values: options } = parseArgs({
     case: { type: "string", default: "" },
     with: { type: "string" },
     idle: { type: "string", default: "5000" },
+    port: { type: "string", default: "18080" },
     json: { type: "string" },
   },
 });
 const seconds = Number(options.seconds);
 const rounds = Number(options.rounds);
+const BACKEND_PORT = Number(options.port);
 const cases = CASES.filter(({ name }) => name.includes(options.case));
 const names = Object.keys(CONTENDERS).filter(
   (name) => ["smartstack", "haproxy"].includes(name) || (options.with?.split(",").includes(name) ?? true),
