@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { createServer } from "node:net";
 import { type FakeClock, fakeClock, until } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
+import { lentPieces } from "../../packages/proxy/src/http/held.ts";
 import {
   type Bench,
   backendSpec,
@@ -126,6 +127,7 @@ it(
       const [service] = bench.proxy.status();
       expect(service?.counters.connections).toBe(Math.ceil(CONNECTIONS / 4) + CONNECTIONS);
       expect(service?.backends[0]?.counters.active).toBe(0);
+      expect(lentPieces()).toBe(0);
     } finally {
       await bench.close();
     }

@@ -26,8 +26,8 @@ const MUTANTS: readonly (readonly [what: string, file: string, right: string, wr
   [
     "a blank before the colon",
     "http/parse-fields.js",
-    "& TOKEN) !== 0)",
-    "& TOKEN) !== 0 || (pos > name && bytes[pos] === SP))",
+    "pos = scanToken(bytes, words, offset, pos, end);",
+    "pos = scanToken(bytes, words, offset, pos, end); while (pos > name && bytes[pos] === SP) pos++;",
   ],
   ["the end of trailers in two pieces", "http/body.js", "body.trailer?.length ?? 0", "0"],
   [

@@ -1,5 +1,6 @@
 import { isIP, type Server } from "node:net";
 import { getSystemErrorName } from "node:util";
+import { carve } from "./memory.ts";
 import type { ListenAddress } from "./snapshot.ts";
 
 /**
@@ -75,7 +76,7 @@ const internals: Internals | undefined = probe();
 let spareWrite: Request | undefined;
 
 /** Every handle reads into it: what must outlive the read is copied. */
-export const READ_MEMORY = Buffer.allocUnsafeSlow(internals === undefined ? 0 : READ_BYTES);
+export const READ_MEMORY = carve(internals === undefined ? 0 : READ_BYTES).bytes;
 
 /** Are the handles there, as this file knows them? Linux only, where accepted sockets inherit the listener's options. */
 export const handlesAvailable: boolean = internals !== undefined;

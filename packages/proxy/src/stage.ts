@@ -1,4 +1,4 @@
-import { copyBytes, type FirstBytes, firstBytes } from "./memory.ts";
+import { carve, copyBytes, elsewhere, type FirstBytes, firstBytes, type Memory } from "./memory.ts";
 
 /**
  * Where outgoing bytes are put together, so that a message leaves in one write: one piece of memory for the process,
@@ -8,11 +8,10 @@ import { copyBytes, type FirstBytes, firstBytes } from "./memory.ts";
 
 /** Room for the longest head and one read of a body behind it. */
 const STAGE_BYTES = 64 * 1024;
-/** Pieces of memory kept for the time when a receiver takes its bytes late. */
-const SPARES_MAX = 16;
+/** Pieces of memory kept for the time when receivers take their bytes late; further ones are made, and let go. */
+const KEPT_MAX = 17;
 /** One piece of memory a message is put together in. */
-export interface StageMemory {
-  readonly bytes: Buffer;
+export interface StageMemory extends Memory {
   readonly first: FirstBytes;
 }
 
@@ -22,6 +21,7 @@ export interface Receiver {
 }
 
 const spares: StageMemory[] = [];
+let kept = 0;
 let memory = createMemory();
 let length = 0;
 let receiver: Receiver | undefined;
@@ -30,8 +30,9 @@ let depth = 0;
 let putStart = 0;
 
 function createMemory(): StageMemory {
-  const bytes = Buffer.allocUnsafeSlow(STAGE_BYTES);
-  return { bytes, first: firstBytes(bytes) };
+  const piece = kept < KEPT_MAX ? carve(STAGE_BYTES) : elsewhere(STAGE_BYTES);
+  if (piece.at >= 0) kept++;
+  return { ...piece, first: firstBytes(piece.bytes) };
 }
 
 /** An event begins: what it writes is sent at its end. */
@@ -62,7 +63,7 @@ export function discardStage(of: Receiver): void {
 
 /** A receiver is done with the memory it kept. */
 export function releaseStage(released: StageMemory): void {
-  if (spares.length < SPARES_MAX) spares.push(released);
+  if (released.at >= 0) spares.push(released);
 }
 
 /** Makes the stage `to`'s, with room for `bytes` more by `put` and `putText`; `finishPut` ends them. At most half the stage. */
@@ -80,7 +81,7 @@ export function finishPut(): number {
 }
 
 export function put(bytes: Uint8Array, from: number, to: number): void {
-  copyBytes(bytes, from, to, memory.bytes, length);
+  copyBytes(bytes, from, to, memory, length);
   length += to - from;
 }
 

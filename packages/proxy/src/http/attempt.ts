@@ -1,17 +1,17 @@
 import { type Backend, hostHeader } from "../backend.ts";
 import { dial, failureReason } from "../dial.ts";
-import { copyBytes } from "../memory.ts";
 import { clientPreface } from "../preface.ts";
 import { sourceHash } from "../request-hash.ts";
-import { ATTEMPTS_MAX, type Death, HELD_BYTES_MAX, isLoad, mayRetry } from "../retry.ts";
+import { ATTEMPTS_MAX, type Death, isLoad, mayRetry } from "../retry.ts";
 import { mayAffordRetry } from "../service.ts";
 import { stage } from "../stage.ts";
 import { openUpstream, takeIdle, type Upstream } from "../upstream.ts";
 import { NOBODY, type WireOwner } from "../wire.ts";
 import { type Conversation, EXCHANGING } from "./conversation.ts";
-import { dropExchange, fail, forgetHeld } from "./finish.ts";
+import { dropExchange, fail } from "./finish.ts";
 import { forwardRequest } from "./forward.ts";
 import { createHead, type Head } from "./head.ts";
+import { heldHead, holdBody, holdHead, sendHeldBody } from "./held.ts";
 import { DEFAULT_ORIGIN, isTrusted, newRequestId, type Origin } from "./origin.ts";
 import { parseRequest } from "./parse-request.ts";
 import { requestHash } from "./request-hash.ts";
@@ -20,9 +20,6 @@ import { requestHash } from "./request-hash.ts";
 const TRYING_MS = 5_000;
 /** How long after a kept connection's end a reset may show that the request behind it was never read. */
 const DOUBT_MS = 50;
-
-/** Pieces in which memory for a head is taken. */
-const HEAD_MEMORY_STEP = 256;
 
 /** Bytes of further requests read ahead while one is running. */
 export const PIPELINED_BYTES_MAX = 16 * 1024;
@@ -38,10 +35,9 @@ export function startExchange(conversation: Conversation, bytes: Buffer, head: H
   conversation.attempts = 0;
   conversation.tried.length = 0;
   conversation.startedMs = 0;
-  conversation.heldBytes = 0;
   conversation.origin = originOf(conversation);
   conversation.hash = hashOf(conversation, bytes, head);
-  keepHead(conversation, bytes, head);
+  holdHead(conversation.held, bytes, head.start, head.end);
   attempt(conversation, bytes, head);
 }
 
@@ -94,16 +90,7 @@ function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   const { wire } = upstream;
   const edits = { host: hostFor(spec.host, backend), fallbackHost: hostHeader(backend), origin };
   backend.counters.bytesIn += forwardRequest(bytes, head, edits, wire);
-  for (const held of conversation.held) stage(wire, held, 0, held.length);
-}
-
-function keepHead(conversation: Conversation, bytes: Buffer, head: Head): void {
-  const length = head.end - head.start;
-  if (conversation.headMemory.length < length) {
-    conversation.headMemory = Buffer.allocUnsafe(Math.ceil(length / HEAD_MEMORY_STEP) * HEAD_MEMORY_STEP);
-  }
-  copyBytes(bytes, head.start, head.end, conversation.headMemory, 0);
-  conversation.headLength = length;
+  sendHeldBody(conversation.held, wire);
 }
 
 function hostFor(host: "keep" | "backend" | { readonly name: string }, backend: Backend): string | undefined {
@@ -112,16 +99,11 @@ function hostFor(host: "keep" | "backend" | { readonly name: string }, backend: 
 }
 
 /** Sends one range of the request's body on, keeping it for another attempt as long as there may be one. */
-export function sendBody(conversation: Conversation, bytes: Buffer): void {
-  const { upstream, backend } = conversation;
-  if (conversation.headLength > 0) {
-    conversation.heldBytes += bytes.length;
-    if (conversation.heldBytes > HELD_BYTES_MAX) forgetHeld(conversation);
-    else conversation.held.push(Buffer.from(bytes));
-  }
+export function sendBody({ held, upstream, backend }: Conversation, bytes: Buffer, from: number, to: number): void {
+  holdBody(held, bytes, from, to);
   if (upstream === undefined || backend === undefined) return;
-  backend.counters.bytesIn += bytes.length;
-  stage(upstream.wire, bytes, 0, bytes.length);
+  backend.counters.bytesIn += to - from;
+  stage(upstream.wire, bytes, from, to);
 }
 
 /** The new connection stands. */
@@ -132,7 +114,7 @@ export function connected(conversation: Conversation): void {
 
 /** The backend closed in order before it answered. */
 export function endedUnanswered(conversation: Conversation, upstream: Upstream): void {
-  if (conversation.idempotent || conversation.headLength === 0) {
+  if (conversation.idempotent || conversation.held.head === undefined) {
     died(conversation, { how: "eof", reused: upstream.reused }, ENDED);
     return;
   }
@@ -200,11 +182,12 @@ function lookForBackend(conversation: Conversation, backend: Backend, reason: st
 }
 
 function died(conversation: Conversation, death: Death, reason: string): void {
-  const { service, surroundings, backend, headMemory, headLength } = conversation;
-  const retriable = { idempotent: conversation.idempotent, held: headLength > 0 };
+  const { service, surroundings, backend } = conversation;
+  const head = heldHead(conversation.held);
+  const retriable = { idempotent: conversation.idempotent, held: head !== undefined };
   dropExchange(conversation);
   if (backend !== undefined && death.how !== "connect") backend.counters.failures++;
-  if (!mayRetry(retriable, death) || !hasTime(conversation, death)) {
+  if (head === undefined || !mayRetry(retriable, death) || !hasTime(conversation, death)) {
     const status = death.how === "connect" ? 503 : 502;
     if (status === 503) service.counters.noBackend++;
     fail(conversation, status, `backend ${backend?.key ?? "?"}: ${reason}`);
@@ -218,9 +201,8 @@ function died(conversation: Conversation, death: Death, reason: string): void {
   service.counters.retries++;
   if (backend !== undefined) backend.counters.retries++;
   // The head's offsets are long overwritten: it is read again, which cannot turn out differently.
-  const headBytes = headMemory.subarray(0, headLength);
-  parseRequest(headBytes, 0, againHead);
-  attempt(conversation, headBytes, againHead);
+  parseRequest(head, 0, againHead);
+  attempt(conversation, head, againHead);
   resumeRequest(conversation);
 }
 

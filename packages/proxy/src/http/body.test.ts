@@ -22,8 +22,8 @@ function feed(pieces: readonly string[], framing: number, length = 0, decode = f
       body,
       bytes,
       0,
-      (_, range) => {
-        out += range.toString("latin1");
+      (_, all, from, to) => {
+        out += all.toString("latin1", from, to);
       },
       undefined,
     );

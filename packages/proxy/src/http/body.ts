@@ -69,8 +69,8 @@ export function beginBody(body: Body, framing: number, length: number, decode: b
   body.trailer = undefined;
 }
 
-/** Takes one range of bytes to send on. */
-export type Emit<T> = (target: T, bytes: Buffer) => void;
+/** Takes `bytes[from, to)` to send on. */
+export type Emit<T> = (target: T, bytes: Buffer, from: number, to: number) => void;
 
 /**
  * Feeds `bytes` from `from` on, giving what belongs to the body to `emit`. Returns the offset behind the body's last
@@ -95,8 +95,7 @@ export function feedBody<T>(body: Body, bytes: Buffer, from: number, emit: Emit<
 }
 
 function emitRange<T>(bytes: Buffer, from: number, to: number, emit: Emit<T>, target: T): void {
-  if (from >= to) return;
-  emit(target, from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
+  if (from < to) emit(target, bytes, from, to);
 }
 
 function feedChunked<T>(body: Body, bytes: Buffer, from: number, emit: Emit<T>, target: T): number {

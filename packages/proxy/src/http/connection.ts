@@ -25,6 +25,7 @@ import {
 } from "./conversation.ts";
 import { closeGently, dropExchange, fail } from "./finish.ts";
 import { createHead, GET, HEAD, HEAD_BYTES_MAX, NO_BODY, OPTIONS } from "./head.ts";
+import { letGo } from "./held.ts";
 import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseRequest, requestStart } from "./parse-request.ts";
 import { closedAnswering, endedAnswering, receive } from "./response.ts";
@@ -183,15 +184,14 @@ function beginRequest(conversation: Conversation, input: Buffer): void {
   conversation.clientPersists = head.persistent;
   conversation.expectsContinue = head.expectsContinue;
   conversation.upgrade = head.upgrade;
-  conversation.input = end < input.length ? input.subarray(end) : undefined;
   service.counters.requests++;
   beginBody(requestBody, framing, head.contentLength, false);
+  const bodyBehind = !requestBody.done && end < input.length;
+  conversation.input = end < input.length && !bodyBehind ? input.subarray(end) : undefined;
   startExchange(conversation, input, head);
-  const rest = conversation.input;
-  if (conversation.phase === EXCHANGING && rest !== undefined && !requestBody.done) {
-    conversation.input = undefined;
-    const bodyEnd = feedRequest(conversation, rest, 0);
-    if (bodyEnd !== BROKEN && bodyEnd < rest.length) conversation.input = rest.subarray(bodyEnd);
+  if (bodyBehind && conversation.phase === EXCHANGING) {
+    const bodyEnd = feedRequest(conversation, input, end);
+    if (bodyEnd !== BROKEN && bodyEnd < input.length) conversation.input = input.subarray(bodyEnd);
   }
   if (conversation.halfClosed && conversation.phase === EXCHANGING && !requestBody.done) endedEarly(conversation);
 }
@@ -222,7 +222,7 @@ function clientClosed(conversation: Conversation): void {
   dropExchange(conversation);
   conversation.phase = CLOSING;
   conversation.input = undefined;
-  conversation.held = [];
+  letGo(conversation.held);
 }
 
 // Bytes left one side's buffer: nobody is stuck.

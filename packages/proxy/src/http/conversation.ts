@@ -6,6 +6,7 @@ import type { Timeout } from "../timer-wheel.ts";
 import type { Upstream, UpstreamOwner } from "../upstream.ts";
 import type { Wire } from "../wire.ts";
 import { type Body, createBody } from "./body.ts";
+import { createHeld, type Held } from "./held.ts";
 import { DEFAULT_ORIGIN, type Origin } from "./origin.ts";
 
 /** Waiting for a request. */
@@ -50,11 +51,8 @@ export interface Conversation {
   clientPersists: boolean;
   expectsContinue: boolean;
   upgrade: boolean;
-  /** The head as it came, `headLength` bytes of `headMemory`, and the body since, for another attempt; 0 = there can be none. */
-  headMemory: Buffer;
-  headLength: number;
-  held: Buffer[];
-  heldBytes: number;
+  /** What another attempt would need. */
+  readonly held: Held;
   attempts: number;
   readonly tried: Backend[];
   startedMs: number;
@@ -80,8 +78,6 @@ export interface Conversation {
   upstreamPersists: boolean;
   persists: boolean;
 }
-
-export const NO_MEMORY: Buffer = Buffer.alloc(0);
 
 export function createConversation(
   wire: Wire,
@@ -115,10 +111,7 @@ export function createConversation(
     clientPersists: true,
     expectsContinue: false,
     upgrade: false,
-    headMemory: NO_MEMORY,
-    headLength: 0,
-    held: [],
-    heldBytes: 0,
+    held: createHeld(),
     attempts: 0,
     tried: [],
     startedMs: 0,

@@ -1,16 +1,15 @@
 import { flushStage, stage } from "../stage.ts";
 import { dropUpstream, releaseUpstream } from "../upstream.ts";
 import { cannedResponse } from "./canned.ts";
-import { CLOSING, type Conversation, IDLE, NO_MEMORY } from "./conversation.ts";
+import { CLOSING, type Conversation, IDLE } from "./conversation.ts";
 import { UNTIL_CLOSE } from "./head.ts";
+import { letGo } from "./held.ts";
 
 /**
  * How long a client may go on sending after our last answer. Closing at once would answer what is still on its way with
  * a reset, and the reset would take our answer out of the client's hands (RFC 9112 §9.6).
  */
 const LINGER_MS = 2_000;
-/** A connection keeps this much memory for the heads of its requests; larger pieces are let go after each. */
-const HEAD_MEMORY_KEPT = 1_024;
 
 /** The answer is complete: keep what may be kept, and go on with the next request. */
 export function complete(conversation: Conversation): void {
@@ -89,21 +88,13 @@ function endExchange(conversation: Conversation): void {
   const { backend, service } = conversation;
   if (backend !== undefined) service.pool.end(backend);
   conversation.backend = undefined;
-  forgetHeld(conversation);
+  letGo(conversation.held);
   conversation.partial = undefined;
   conversation.tried.length = 0;
   conversation.answered = false;
   conversation.doubtful = false;
   conversation.headSent = false;
   conversation.interims = 0;
-}
-
-/** There will be no further attempt: let go of what was kept for it. */
-export function forgetHeld(conversation: Conversation): void {
-  conversation.headLength = 0;
-  if (conversation.headMemory.length > HEAD_MEMORY_KEPT) conversation.headMemory = NO_MEMORY;
-  if (conversation.held.length > 0) conversation.held = [];
-  conversation.heldBytes = 0;
 }
 
 function waitForRequest(conversation: Conversation): void {

@@ -46,7 +46,11 @@ export function forwardRequest(bytes: Buffer, head: h.Head, edits: RequestEdits,
     putText(` ${VERSION}${CRLF}`);
     run = head.linesStart;
   }
-  for (let line = 0; line < head.count; line++) {
+  // Lines of no known kind go only by what Connection or an untrusted client's word makes of them.
+  const all = head.namesHeaders || !edits.origin.trusted;
+  const lines = all ? head.count : head.knownCount;
+  for (let each = 0; each < lines; each++) {
+    const line = all ? each : (head.known[each] as number);
     const kind = head.kinds[line] as number;
     if (
       !dropsFromRequest(bytes, head, line, kind, host !== undefined) &&
@@ -100,7 +104,9 @@ export function forwardResponse(bytes: Buffer, head: h.Head, edits: ResponseEdit
     putText(`${VERSION} `);
     run = head.statusStart;
   }
-  for (let line = 0; line < head.count; line++) {
+  const lines = head.namesHeaders ? head.count : head.knownCount;
+  for (let each = 0; each < lines; each++) {
+    const line = head.namesHeaders ? each : (head.known[each] as number);
     if (!dropsFromResponse(bytes, head, line, edits)) continue;
     put(bytes, run, h.nameStart(head, line));
     run = h.lineEnd(head, line);

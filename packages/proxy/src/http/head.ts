@@ -19,6 +19,22 @@ export const HTTP2_SETTINGS = 10;
 export const X_FORWARDED_FOR = 11;
 export const X_FORWARDED_PROTO = 12;
 
+/** Their names. No two are alike in both length and first letter: parse-fields.ts tells them apart by these. */
+export const KNOWN_NAMES: ReadonlyMap<string, number> = new Map([
+  ["host", HOST_HEADER],
+  ["connection", CONNECTION],
+  ["keep-alive", KEEP_ALIVE],
+  ["content-length", CONTENT_LENGTH],
+  ["transfer-encoding", TRANSFER_ENCODING],
+  ["te", TE],
+  ["upgrade", UPGRADE],
+  ["expect", EXPECT],
+  ["proxy-connection", PROXY_CONNECTION],
+  ["http2-settings", HTTP2_SETTINGS],
+  ["x-forwarded-for", X_FORWARDED_FOR],
+  ["x-forwarded-proto", X_FORWARDED_PROTO],
+]);
+
 /** How a message's body ends. */
 export const NO_BODY = 0;
 export const BY_LENGTH = 1;
@@ -55,6 +71,9 @@ export interface Head {
   /** Four numbers a line: name start and end, value start and end. */
   readonly offsets: Int32Array;
   readonly kinds: Uint8Array;
+  /** The lines whose kind is not OTHER, in their order. */
+  readonly known: Uint8Array;
+  knownCount: number;
   /** How many Host lines there are, and the last one's number. */
   hosts: number;
   hostLine: number;
@@ -86,6 +105,8 @@ export function createHead(): Head {
     count: 0,
     offsets: new Int32Array(HEADERS_MAX * 4),
     kinds: new Uint8Array(HEADERS_MAX),
+    known: new Uint8Array(HEADERS_MAX),
+    knownCount: 0,
     hosts: 0,
     hostLine: -1,
     framing: NO_BODY,

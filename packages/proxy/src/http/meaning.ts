@@ -44,10 +44,9 @@ export function readMeaning(bytes: Uint8Array, head: h.Head): Verdict {
   head.contentLength = 0;
   head.expectsContinue = false;
   head.namesHeaders = false;
-  for (let line = 0; line < head.count; line++) {
-    const kind = head.kinds[line] as number;
-    if (kind === h.OTHER) continue;
-    const verdict = readLine(bytes, head, line, kind);
+  for (let each = 0; each < head.knownCount; each++) {
+    const line = head.known[each] as number;
+    const verdict = readLine(bytes, head, line, head.kinds[line] as number);
     if (verdict !== COMPLETE) return verdict;
   }
   if (found.encodings > 0) {

@@ -100,9 +100,10 @@ export function putOrigin(bytes: Buffer, head: h.Head, origin: Origin): void {
   let forwardedFor = false;
   let forwardedProto = false;
   if (trusted) {
-    for (let line = 0; line < head.count; line++) {
-      if (head.kinds[line] === h.X_FORWARDED_FOR) forwardedFor = true;
-      else if (head.kinds[line] === h.X_FORWARDED_PROTO) forwardedProto = true;
+    for (let each = 0; each < head.knownCount; each++) {
+      const kind = head.kinds[head.known[each] as number];
+      if (kind === h.X_FORWARDED_FOR) forwardedFor = true;
+      else if (kind === h.X_FORWARDED_PROTO) forwardedProto = true;
     }
   }
   if (spec.xForwarded.for && (clientAddress !== undefined || forwardedFor))

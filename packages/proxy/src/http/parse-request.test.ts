@@ -163,3 +163,9 @@ it("survives any bytes with a verdict, and accepts only heads that end in a blan
     }),
   );
 });
+
+it("tells known names apart by length and first letter alone", () => {
+  const shapes = [...h.KNOWN_NAMES.keys()].map((name) => `${name.length} ${name[0]}`);
+  expect(new Set(shapes).size).toBe(shapes.length);
+  expect(Math.max(...[...h.KNOWN_NAMES.keys()].map((name) => name.length))).toBeLessThan(32);
+});

@@ -3,9 +3,10 @@ import { join } from "../tunnel.ts";
 import type { Upstream } from "../upstream.ts";
 import { BROKEN, beginBody, feedBody } from "./body.ts";
 import { type Conversation, TUNNEL } from "./conversation.ts";
-import { complete, cutOff, fail, forgetHeld } from "./finish.ts";
+import { complete, cutOff, fail } from "./finish.ts";
 import { forwardResponse } from "./forward.ts";
 import { CHUNKED, createHead, UNTIL_CLOSE } from "./head.ts";
+import { letGo } from "./held.ts";
 import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseResponse } from "./parse-response.ts";
 
@@ -21,7 +22,7 @@ export function receive(conversation: Conversation, upstream: Upstream, chunk: B
   if (!conversation.answered && conversation.askedMs > 0)
     service.pool.answered(upstream.backend, surroundings.clock.monotonic() - conversation.askedMs);
   conversation.answered = true;
-  forgetHeld(conversation);
+  letGo(conversation.held);
   upstream.backend.counters.bytesOut += chunk.length;
   if (conversation.headSent) receiveBody(conversation, chunk, 0);
   else {
@@ -94,8 +95,8 @@ function receiveBody(conversation: Conversation, bytes: Buffer, from: number): v
   complete(conversation);
 }
 
-function toClient(conversation: Conversation, bytes: Buffer): void {
-  stage(conversation.wire, bytes, 0, bytes.length);
+function toClient(conversation: Conversation, bytes: Buffer, from: number, to: number): void {
+  stage(conversation.wire, bytes, from, to);
 }
 
 /** The backend has sent its last byte, after the answer began. */

@@ -1,49 +1,40 @@
-import { BYTE_CLASS, FIELD_VALUE } from "./tables.ts";
-
-/** Bytes, and the memory they lie in with four of them to a number. */
-export interface Scan {
-  bytes: Uint8Array;
-  /** Where `bytes` begins in the memory. */
-  offset: number;
-  memory: ArrayBufferLike;
-  words: Int32Array<ArrayBufferLike>;
-}
-
-const none = new Uint8Array(0);
-const scan: Scan = { bytes: none, offset: 0, memory: none.buffer, words: new Int32Array(0) };
-
-/** Makes `bytes` ready to be scanned; good until the next call. Most heads lie in the one piece of memory all connections read into. */
-export function scanOf(bytes: Uint8Array): Scan {
-  if (scan.bytes === bytes) return scan;
-  const memory = bytes.buffer;
-  if (memory !== scan.memory) {
-    scan.memory = memory;
-    scan.words = new Int32Array(memory, 0, memory.byteLength >> 2);
-  }
-  scan.bytes = bytes;
-  scan.offset = bytes.byteOffset;
-  return scan;
-}
+import { BYTE_CLASS, FIELD_VALUE, TOKEN, TOKEN_PAIR } from "./tables.ts";
 
 /**
  * The first position in `[from, end)` whose byte may not stand in a field value; `end` when there is none. Most bytes of a
- * head are in values, so four are judged at once where all are plain.
+ * head are in values, so four are judged at once where all are plain. `words` is the memory that `bytes` begins in at
+ * `offset`.
  */
-export function scanValue({ bytes, offset, words }: Scan, from: number, end: number): number {
+export function scanValue(bytes: Uint8Array, words: DataView, offset: number, from: number, end: number): number {
   const lastWord = end - 3;
   let pos = from;
-  while (pos < end) {
-    if (((pos + offset) & 3) === 0) {
-      while (pos < lastWord && arePlain(words[(pos + offset) >> 2] as number)) pos += 4;
-      if (pos >= end) return end;
+  while (pos < lastWord) {
+    const odd = oddOnes(words.getInt32(pos + offset, true));
+    if (odd === 0) pos += 4;
+    else {
+      // The lowest odd byte comes first.
+      pos += (31 - Math.clz32(odd & -odd)) >> 3;
+      if (((BYTE_CLASS[bytes[pos] as number] as number) & FIELD_VALUE) === 0) return pos;
+      pos++;
     }
-    if (((BYTE_CLASS[bytes[pos] as number] as number) & FIELD_VALUE) === 0) return pos;
-    pos++;
   }
-  return end;
+  while (pos < end && ((BYTE_CLASS[bytes[pos] as number] as number) & FIELD_VALUE) !== 0) pos++;
+  return pos;
 }
 
-/** Is each of the four bytes visible ASCII or a blank? 0x7f and above carry into its top bit, controls borrow from it. */
-function arePlain(word: number): boolean {
-  return ((word | (word + 0x01010101) | (word - 0x20202020)) & 0x80808080) === 0;
+/**
+ * The top bits of those of the four bytes that are not visible ASCII or a blank, up to the lowest, and perhaps of plain
+ * ones above it: 0x7f and above carry into the top bit, controls borrow from it.
+ */
+function oddOnes(word: number): number {
+  return (word | (word + 0x01010101) | (word - 0x20202020)) & 0x80808080;
+}
+
+/** The first position in `[from, end)` whose byte may not stand in a name; `end` when there is none. */
+export function scanToken(bytes: Uint8Array, words: DataView, offset: number, from: number, end: number): number {
+  const lastPair = end - 1;
+  let pos = from;
+  while (pos < lastPair && TOKEN_PAIR[words.getUint16(pos + offset, true)] !== 0) pos += 2;
+  while (pos < end && ((BYTE_CLASS[bytes[pos] as number] as number) & TOKEN) !== 0) pos++;
+  return pos;
 }

@@ -17,6 +17,9 @@ export const SLASH = 0x2f;
 /** RFC 9110 §5.6.2 tchar, §5.5 field values with obs-text, RFC 3986 visible ASCII without "#" for targets. */
 export const BYTE_CLASS: Uint8Array = classes();
 
+/** Of two bytes, the second times 256: may both stand in a token? Half the look-ups for names, which are what is read most. */
+export const TOKEN_PAIR: Uint8Array = tokenPairs();
+
 /** The value of a hex digit, 255 for every other byte. */
 export const HEX_VALUE: Uint8Array = hexValues();
 
@@ -34,6 +37,13 @@ function classes(): Uint8Array {
   for (let byte = 0x21; byte <= 0x7e; byte++) if (byte !== 0x23) table[byte] = (table[byte] as number) | TARGET;
   for (let byte = 0x20; byte <= 0xff; byte++) if (byte !== 0x7f) table[byte] = (table[byte] as number) | FIELD_VALUE;
   table[TAB] = (table[TAB] as number) | FIELD_VALUE;
+  return table;
+}
+
+function tokenPairs(): Uint8Array {
+  const table = new Uint8Array(65_536);
+  for (let pair = 0; pair < table.length; pair++)
+    table[pair] = (BYTE_CLASS[pair & 255] as number) & (BYTE_CLASS[pair >> 8] as number) & TOKEN;
   return table;
 }
 

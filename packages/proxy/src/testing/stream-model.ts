@@ -118,7 +118,7 @@ function read(direction: Direction, pieces: readonly Buffer[], closed: boolean):
   }
 
   function feed(into: Body, take: (text: string) => void): number {
-    return feedBody(into, input, 0, (_, bytes) => take(bytes.toString("latin1")), undefined);
+    return feedBody(into, input, 0, (_, bytes, from, to) => take(bytes.toString("latin1", from, to)), undefined);
   }
 
   for (const piece of pieces) {
