@@ -123,7 +123,8 @@ it(
       const bytesBefore = usedBytes();
       await churn(bench, clock, CONNECTIONS);
       await until(() => openSockets() <= socketsBefore, { what: `no more than ${socketsBefore} sockets` });
-      expect(usedBytes() - bytesBefore).toBeLessThan(GROWTH_BYTES_MAX);
+      // What a handle kept is let go some turns after the collection that found it.
+      await until(() => usedBytes() - bytesBefore < GROWTH_BYTES_MAX, { what: "no more memory in use", everyMs: 50 });
       const [service] = bench.proxy.status();
       expect(service?.counters.connections).toBe(Math.ceil(CONNECTIONS / 4) + CONNECTIONS);
       expect(service?.backends[0]?.counters.active).toBe(0);
