@@ -175,6 +175,17 @@ describe("synapseConfig", () => {
     expect(service("discovery: {method: memory}").discovery).toEqual({ method: "own", registry: { type: "memory" } });
   });
 
+  it("reads nerve's own nodes where the original synapse's zookeeper method names a path", () => {
+    const theirs = "discovery: {method: zookeeper, path: /services/web, hosts: [localhost:2181]}";
+    expect(service(theirs).discovery).toMatchObject({
+      method: "own",
+      registry: { type: "zookeeper-nerve", path: "/services/web", hosts: ["localhost:2181"] },
+    });
+    expect(load(`services: {web: {${theirs}}}`).warnings).toEqual([]);
+    const ours = service("discovery: {method: zookeeper, prefix: /services, hosts: [localhost:2181]}").discovery;
+    expect(ours).toMatchObject({ method: "own", registry: { type: "zookeeper", prefix: "/services" } });
+  });
+
   it("warns of unknown keys with a did-you-mean", () => {
     expect(load("services: {web: {proxy: {lisen: [3000]}}}").warnings[0]).toMatch(
       /unknown key lisen.*did you mean listen\?/,

@@ -21,8 +21,15 @@ const methods = z.discriminatedUnion("method", [
   ...ownRegistries,
 ] as never) as unknown as z.ZodType<{ readonly method: string }>;
 
+/** The original synapse's zookeeper method names the path of nerve's own nodes, where ours has a prefix. */
+function inOurWords(value: unknown): unknown {
+  const isTheirs =
+    typeof value === "object" && value !== null && "path" in value && "method" in value && !("prefix" in value);
+  return isTheirs && value.method === "zookeeper" ? { ...value, method: "zookeeper-nerve" } : value;
+}
+
 /** The `discovery:` key of a service. */
-export const discovery = methods.transform(({ method, ...registry }): Discovery => {
+export const discovery = z.preprocess(inOurWords, methods).transform(({ method, ...registry }): Discovery => {
   if (method === "registry" || method === "base") return { method };
   return { method: "own", registry: { type: method, ...registry } as RegistryConfig };
 });
