@@ -11,7 +11,8 @@ export function changedServices(before: readonly ServiceSpec[], after: readonly 
   const changed: ServiceSpec[] = [];
   const elsewhere: string[] = [];
   for (let n = 0; n < before.length || n < after.length; n++) {
-    const [old, now] = [before[n], after[n]];
+    const old = before[n];
+    const now = after[n];
     if (old === now) continue;
     if (old !== undefined) elsewhere.push(old.name);
     if (now !== undefined) changed.push(now);

@@ -95,7 +95,11 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   function regroup(): void {
     const { sharing = DEFAULT_SHARING } = spec;
     const nowMs = clock.monotonic();
-    const ordered = spec.backends.flatMap(({ key }) => backends.get(key) ?? []);
+    const ordered: Backend[] = [];
+    for (const { key } of spec.backends) {
+      const backend = backends.get(key);
+      if (backend !== undefined) ordered.push(backend);
+    }
     candidates = groupCandidates(ordered, sharing, nowMs);
     hasUsable = candidates.chosen.length > 0;
     picker.update(candidates.chosen);
@@ -143,14 +147,18 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     settle(backend);
   }
 
+  function removeOthers(stay: readonly BackendSpec[]): void {
+    const keys = new Set(stay.map((backend) => backend.key));
+    for (const backend of [...backends.values()]) if (!keys.has(backend.key)) remove(backend);
+  }
+
   function apply(next: ServiceSpec): void {
     const previous = spec;
     spec = next;
     const checkChanged = !sameCheck(previous, next);
     if (checkChanged || previous.backends !== next.backends || backends.size === 0) {
-      const keys = new Set(next.backends.map((backend) => backend.key));
-      for (const backend of [...backends.values()]) if (!keys.has(backend.key)) remove(backend);
       for (const backend of next.backends) put(backend, checkChanged);
+      if (backends.size > next.backends.length) removeOthers(next.backends);
     }
     if (next.balance !== previous.balance || !isDeepStrictEqual(next.hash, previous.hash)) {
       // Lets go of what it wrote on them.

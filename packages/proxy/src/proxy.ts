@@ -87,7 +87,8 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
       return true;
     }
     if (service.spec === spec) return false;
-    const moved = !isDeepStrictEqual(service.spec.listen, spec.listen);
+    const { listen } = service.spec;
+    const moved = listen !== spec.listen && !isDeepStrictEqual(listen, spec.listen);
     service.spec = spec;
     service.pool.apply(spec);
     return moved;
