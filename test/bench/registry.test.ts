@@ -44,6 +44,7 @@ test.each(CASES)("$kind: $services x $instances", async ({ kind, services, insta
     const watched = await measureWatcher(config, server.endpoint, records.length);
     const { loadedMs, cpuMs, before, loaded, peakBytes } = watched;
     row("a watching process loads them", `${seconds(loadedMs)} (bound ${seconds(LOAD_MS_BOUND)})`);
+    row("  CPU, with the start of the process", seconds(cpuMs));
     row(
       "  resident memory",
       `${mebibytes(before)} before, ${mebibytes(loaded)} after, ${mebibytes(peakBytes)} at most`,
