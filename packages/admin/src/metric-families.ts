@@ -117,7 +117,11 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
   const noBackend = counter("service_no_backend_total", "Answered by the proxy because no backend could", labels);
   const retries = counter("service_retries_total", "Attempts beyond the first", labels);
   const spent = counter("service_retry_budget_spent_total", "Answered with 502 for want of retry budget", labels);
-  const refused = counter("service_refused_total", "Closed for lack of a PROXY protocol header", labels);
+  const refused = counter(
+    "service_refused_total",
+    "Closed unserved: listener full, or no PROXY protocol header",
+    labels,
+  );
   const stale = gauge("service_stale", "1 while the view is served without its registry", labels);
   const listening = gauge("service_listeners", "Listeners by state", ["service", "state"]);
   const all: readonly Metric[] = [

@@ -66,7 +66,7 @@ export interface ServiceCounters {
   readonly retries: number;
   /** Requests answered with 502 because retries had become too large a part of the traffic. */
   readonly retryBudgetSpent: number;
-  /** Connections closed because they did not begin with the PROXY protocol header that was asked for. */
+  /** Connections closed unserved: their listener was full, or they did not begin with the PROXY protocol header asked for. */
   readonly refused: number;
 }
 

@@ -1,8 +1,9 @@
-import { createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { type Clock, eventBus, systemClock } from "@smartstack/core";
 import { until } from "@smartstack/core/testing";
 import { afterEach, expect, it } from "vitest";
 import { openListener } from "./listener.ts";
+import type { Wire } from "./wire.ts";
 
 const warnings: Error[] = [];
 const keep = (warning: Error): void => void warnings.push(warning);
@@ -34,10 +35,50 @@ it("tries a taken address for ever without piling anything up", async () => {
     serviceName: () => "web",
     load: { clients: 0 },
     onConnection: () => undefined,
+    onRefused: () => undefined,
   });
   await until(() => waits > 20, { what: "twenty attempts" });
   holder.close();
   await until(() => listener.status().state === "bound", { what: "the address is bound once it is free" });
   listener.close();
   expect(warnings).toEqual([]);
+});
+
+it("turns clients away above its limit, says so, and takes others once some have left", async () => {
+  const accepted: Wire[] = [];
+  let refused = 0;
+  const load = { clients: 0 };
+  const listener = openListener({
+    address: { host: "127.0.0.1", port: 0 },
+    clock: systemClock,
+    random: () => 0.5,
+    events: eventBus(),
+    retryMs: 1,
+    serviceName: () => "web",
+    load,
+    clientsMax: 3,
+    onConnection: (wire) => accepted.push(wire),
+    onRefused: () => refused++,
+  });
+  await listener.settled;
+  const port = Number(listener.status().address.split(":").at(-1));
+  const clients: Socket[] = [];
+  const come = (count: number): void => {
+    for (let n = 0; n < count; n++) clients.push(connect(port, "127.0.0.1").on("error", () => undefined));
+  };
+  try {
+    come(5);
+    await until(() => accepted.length + refused === 5, { what: "five clients" });
+    expect([accepted.length, refused]).toEqual([3, 2]);
+    for (const wire of accepted.slice(0, 2)) wire.destroy();
+    await until(() => load.clients === 1, { what: "two that left" });
+    come(3);
+    await until(() => accepted.length + refused === 8, { what: "three more" });
+    expect([accepted.length, refused]).toEqual([5, 3]);
+    for (const wire of accepted) wire.destroy();
+    await until(() => load.clients === 0, { what: "all that left" });
+  } finally {
+    for (const client of clients) client.destroy();
+    listener.close();
+  }
 });

@@ -29,6 +29,10 @@ export interface ListenerOptions {
   /** For events: the service it serves now. */
   readonly serviceName: () => string;
   readonly onConnection: (wire: Wire) => void;
+  /** A client was turned away because there are `clientsMax`. */
+  readonly onRefused: () => void;
+  /** Default 16,384. */
+  readonly clientsMax?: number;
   /** Counted up and down with each client, beside those of other listeners. */
   readonly load: { clients: number };
   /** Where its socket comes from; default: bound in this process. */
@@ -49,7 +53,8 @@ export interface Listener {
 }
 
 export function openListener(options: ListenerOptions): Listener {
-  const { clock, random, events, retryMs, serviceName, load, handOver, bind = bindHere } = options;
+  const { clock, random, events, retryMs, serviceName, load, handOver } = options;
+  const { bind = bindHere, clientsMax = CLIENTS_MAX } = options;
   const abort = new AbortController();
   let status: ListenerStatus = { address: listenText(options.address), state: "pending" };
   let clients = 0;
@@ -64,8 +69,11 @@ export function openListener(options: ListenerOptions): Listener {
       clients--;
       load.clients--;
     });
-    if (++clients > CLIENTS_MAX) wire.destroy();
-    else options.onConnection(wire);
+    if (++clients <= clientsMax) options.onConnection(wire);
+    else {
+      wire.destroy();
+      options.onRefused();
+    }
   }
 
   const adopt = (handle: StreamHandle): void => admit((closed) => handleWire(handle, closed));

@@ -123,6 +123,7 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
         retryMs: retryListenMs,
         serviceName: () => claim.service.spec.name,
         onConnection: (wire) => accept(wire, claim.service),
+        onRefused: () => claim.service.counters.refused++,
         load,
         bind: bind === undefined ? undefined : (...args) => bind(key, ...args),
         handOver: handOver === undefined ? undefined : (handle) => handOver(key, handle),
