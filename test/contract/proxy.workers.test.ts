@@ -195,6 +195,23 @@ describe("workers", () => {
     expect(events.filter(({ name }) => name === "listener.bound")).toHaveLength(1);
   });
 
+  it("that took over are replaced too, while the old ones still have clients", async () => {
+    const { workers, apply } = start();
+    await apply(serviceSpec({ name: "raw", mode: "tcp", backends: [await echo()] }));
+    const port = portOf(workers, "raw");
+    const old = streaming(port);
+    await until(() => old.answers() > 3, { what: "the stream" });
+    await workers.replaceAll();
+    const fresh = serving(workers);
+    for (const pid of fresh) process.kill(pid, "SIGKILL");
+    const next = streaming(port);
+    await until(() => next.answers() > 3, { what: "a stream through the next ones", timeoutMs: 10_000 });
+    await until(() => serving(workers).length === 2, { what: "two workers again", timeoutMs: 10_000 });
+    expect(serving(workers).some((pid) => fresh.includes(pid))).toBe(false);
+    expect(await old.stop()).toEqual([]);
+    expect(await next.stop()).toEqual([]);
+  });
+
   it("share health that is found out once", async () => {
     const dead = backendSpec("dead", await closedPort());
     const { workers, events, apply } = start();

@@ -32,6 +32,18 @@ function synapseConfig(folder: string, ports: readonly number[], keys: string): 
   return `registry: {type: file, prefix: ${folder}/registry}\nadmin: {listen: "unix:${folder}/admin.sock"}\n${keys}services:\n${services.join("")}`;
 }
 
+/** Often enough for every worker to be asked. */
+async function servesBoth([http, tcp]: readonly number[]): Promise<boolean> {
+  const streams = Array.from({ length: 24 }, () => startSequenceStream(tcp as number, 5));
+  try {
+    const answers = await Promise.all(streams.map(() => fetch(`http://127.0.0.1:${http}/`)));
+    await until(() => streams.every((stream) => stream.count() > 0), { what: "all streams", timeoutMs: 1_000 });
+    return answers.every(({ ok }) => ok);
+  } finally {
+    for (const stream of streams) stream.stop();
+  }
+}
+
 /** Streams that are opened again when the end of one was to be expected. */
 function watchStreams(port: number, leaving: ReadonlySet<string>) {
   const streams: SequenceStream[] = Array.from({ length: STREAMS }, () => startSequenceStream(port, 5));
@@ -73,7 +85,7 @@ it.each([
   writeFileSync(`${folder}/synapse.yml`, synapseConfig(folder, ports, keys));
   const synapse = startChild(process.execPath, [COMMAND, "synapse", "-c", `${folder}/synapse.yml`]);
   closers.push(() => synapse.stop());
-  await until(() => fetch(`http://127.0.0.1:${ports[0]}/`).then(({ ok }) => ok), { what: "the first answer" });
+  await until(() => servesBoth(ports), { what: "both services, in all processes" });
 
   const load = startLoad({
     port: ports[0] as number,

@@ -40,6 +40,8 @@ export interface Stack {
   containers(): readonly ContainerStatus[];
   /** Begins to put new workers in the place of the present ones; false when there are none. */
   replaceWorkers(): boolean;
+  /** Ends the processes of this one, as it is about to end itself. */
+  killWorkers(): void;
   /** Drains synapse, then stops nerve by its on_stop, then lets go of the registries. Never rejects. Idempotent. */
   stop(): Promise<void>;
 }
@@ -120,6 +122,7 @@ export async function createStack(initial: StackConfig, deps: StackDeps): Promis
       config = { ...next, registry: config.registry, admin: config.admin, log: config.log };
       return fixed;
     },
+    killWorkers: () => workers?.kill(),
     replaceWorkers() {
       void workers?.replaceAll();
       return workers !== undefined;

@@ -78,6 +78,7 @@ async function serve(
     stopNow: () => {
       log.write("warn", "stopping now");
       log.flush();
+      stack.killWorkers();
       process.exit(2);
     },
     reload: () => reload?.now(),

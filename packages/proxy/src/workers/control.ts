@@ -33,6 +33,8 @@ export interface Workers extends DataPlane {
   workers(): readonly WorkerStatus[];
   /** New processes, of the code that lies on the disk now, take over; the old ones serve what they have to its end. */
   replaceAll(): Promise<void>;
+  /** Ends them now, whatever they serve. */
+  kill(): void;
 }
 
 const NOTHING: Snapshot = { revision: 0, services: [] };
@@ -49,6 +51,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
   const news = listenerNews(events);
   let current: Snapshot = NOTHING;
   let share = 0;
+  let closed = false;
 
   const roster = createRoster({ ...deps, count: deps.workers, start, onGone });
 
@@ -113,6 +116,10 @@ export function createWorkers(deps: WorkersDeps): Workers {
 
   function onSettled(): void {
     evenOut();
+    tellWaiting();
+  }
+
+  function tellWaiting(): void {
     const serving = roster.serving();
     if (serving.length < deps.workers) return;
     for (const waiter of waiting) {
@@ -122,8 +129,14 @@ export function createWorkers(deps: WorkersDeps): Workers {
     }
   }
 
+  function forgetReports(name: string): void {
+    for (const { reports } of roster.all()) reports.delete(name);
+  }
+
   function onReport(names: readonly string[]): void {
+    evenOut();
     for (const name of names) {
+      if (!pools.has(name)) forgetReports(name);
       const listeners = listenersOf(name);
       if (pools.has(name) && listeners.length > 0) news.tell(name, listeners);
     }
@@ -145,7 +158,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
       pools.delete(name);
       past.delete(name);
       news.tell(name, []);
-      for (const { reports } of roster.all()) reports.delete(name);
+      forgetReports(name);
     }
     for (const spec of services) {
       const pool = pools.get(spec.name);
@@ -180,7 +193,12 @@ export function createWorkers(deps: WorkersDeps): Workers {
       // Behind the message: a worker lets go of an address before another process may take it.
       holder.keepOnly(snapshot.services);
     },
-    settled: () => new Promise((resolve) => void waiting.add({ revision: current.revision, resolve })),
+    settled: () =>
+      new Promise((resolve) => {
+        waiting.add({ revision: current.revision, resolve });
+        if (closed) resolve();
+        else tellWaiting();
+      }),
     status: () => [...pools].map(([name, pool]) => statusOf(name, pool)),
     setLocalState(service, key, state) {
       if (pools.get(service)?.setLocalState(key, state) !== true) return false;
@@ -195,7 +213,9 @@ export function createWorkers(deps: WorkersDeps): Workers {
         clients,
       })),
     replaceAll: () => roster.replaceAll(),
+    kill: roster.kill,
     async close(options) {
+      closed = true;
       await roster.close(options);
       holder.closeAll();
       for (const pool of pools.values()) pool.stop();

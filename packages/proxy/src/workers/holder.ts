@@ -19,6 +19,7 @@ export interface Holder {
 
 export function createHolder(): Holder {
   const held = new Map<string, Promise<StreamHandle>>();
+  let wanted: ReadonlySet<string> = new Set();
 
   function letGo(key: string): void {
     held.get(key)?.then(
@@ -33,6 +34,8 @@ export function createHolder(): Holder {
     hold(key, address) {
       const present = held.get(key);
       if (present !== undefined) return present;
+      // A worker may ask for what it has not heard yet that nobody wants any more.
+      if (!wanted.has(key)) return Promise.reject(new Error(`nobody listens on ${key} any more`));
       const made = withoutStale(address, () => bindHandle(address));
       held.set(key, made);
       made.catch(() => {
@@ -41,11 +44,13 @@ export function createHolder(): Holder {
       return made;
     },
     keepOnly(services) {
-      const wanted = new Set<string>();
-      for (const { name, listen } of services) for (const address of listen) wanted.add(listenKey(name, address));
+      const keys = new Set<string>();
+      for (const { name, listen } of services) for (const address of listen) keys.add(listenKey(name, address));
+      wanted = keys;
       for (const key of [...held.keys()]) if (!wanted.has(key)) letGo(key);
     },
     closeAll() {
+      wanted = new Set();
       for (const key of [...held.keys()]) letGo(key);
     },
   };
@@ -54,10 +59,14 @@ export function createHolder(): Holder {
 async function bindHandle(address: ListenAddress): Promise<StreamHandle> {
   const handle = boundHandle(await withIp(address));
   if (handle !== undefined) return handle;
-  throw new StackError("INTERNAL", "workers need socket handles, which this Node does not have; set workers: 1", {
-    side: "self",
-    retry: "never",
-  });
+  throw new StackError(
+    "INTERNAL",
+    "workers need socket handles, which this Node does not have; leave workers out of the configuration",
+    {
+      side: "self",
+      retry: "never",
+    },
+  );
 }
 
 async function withIp(address: ListenAddress): Promise<ListenAddress> {

@@ -18,7 +18,7 @@ export interface Member {
   /** Gives it a connection that another worker accepted. */
   give(key: string, handle: StreamHandle, sent: () => void): void;
   /** Monotonic: when it last told anything. */
-  readonly heardMs: number;
+  heardMs: number;
   readonly reports: Map<string, ProxyServiceStatus>;
   send(message: ToWorker, handle?: StreamHandle, sent?: () => void): void;
   retire(options: CloseOptions): void;
@@ -93,7 +93,8 @@ export function createMember(process: WorkerProcess, clock: Clock, actions: Memb
         void giveSocket(message);
         return;
       case "settled":
-        member.settled = message.revision;
+        // A listener that was dropped may be settled late.
+        member.settled = Math.max(member.settled, message.revision);
         serve();
         actions.onSettled();
         return;

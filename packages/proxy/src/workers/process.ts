@@ -20,21 +20,31 @@ const ENTRY = fileURLToPath(new URL("../../bin/worker.js", import.meta.url));
 export function forkWorker(): WorkerProcess {
   // JSON would lose what is undefined, and make null of an infinity.
   const child = fork(ENTRY, { execArgv: [], serialization: "advanced" });
+  // Whoever is gone calls nobody back, and each may hold a connection here.
+  const unsent = new Set<() => void>();
+  const gone = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(`it could not be started: ${error.message}`));
+    child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+  });
+  gone.then(() => {
+    for (const sent of unsent) sent();
+  });
   return {
     pid: child.pid ?? -1,
     send(message, handle, sent) {
       if (!child.connected) return sent?.();
+      const done = (): void => {
+        if (unsent.delete(done)) sent?.();
+      };
+      unsent.add(done);
       // Bare stream handles may be sent as well as the sockets around them, though the types do not say so.
-      child.send(message, handle as unknown as SendHandle, {}, () => sent?.());
+      child.send(message, handle as unknown as SendHandle, {}, done);
     },
     onMessage: (listener) =>
       void child.on("message", (message, handle) =>
         listener(message as ToControl, handle as unknown as StreamHandle | undefined),
       ),
-    gone: new Promise((resolve) => {
-      child.once("error", (error) => resolve(`it could not be started: ${error.message}`));
-      child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
-    }),
+    gone,
     kill: () => void child.kill("SIGKILL"),
   };
 }

@@ -17,6 +17,9 @@ const SILENT_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
 /** What a worker may take beyond its grace to end. */
 const END_SLACK_MS = 1_000;
+/** So many replaced workers may go on serving what they have; then the oldest end sooner. */
+const RETIRED_MAX = 32;
+const CROWDED_GRACE_MS = 5_000;
 const RESTART = exponentialBackoff({ minMs: 100, maxMs: 5_000 });
 
 export interface RosterOptions {
@@ -41,20 +44,25 @@ export interface Roster {
   serving(): readonly Member[];
   /** Puts new workers, of the code that lies on the disk then, in the place of all, one call after the other. Does not reject: it tells by events. */
   replaceAll(): Promise<void>;
+  /** Ends all of them now, whatever they serve. */
+  kill(): void;
   /** Resolves once all are gone. A second call can only shorten it. */
   close(options: CloseOptions): Promise<void>;
 }
 
 interface Slot {
   member: Member | undefined;
+  /** Called with the reason when its member is gone. */
+  vacate: (error: Error) => void;
 }
 
 export function createRoster(options: RosterOptions): Roster {
   const { clock, random, events, count, start, onGone, silentMs = SILENT_MS } = options;
   const members = new Set<Member>();
-  const slots: Slot[] = Array.from({ length: count }, () => ({ member: undefined }));
+  const slots: Slot[] = Array.from({ length: count }, () => ({ member: undefined, vacate: () => undefined }));
   const abort = new AbortController();
   let replacing: Promise<void> | undefined;
+  let lookedMs = clock.monotonic();
 
   function enlist(): Member {
     const member = start();
@@ -63,6 +71,10 @@ export function createRoster(options: RosterOptions): Roster {
       members.delete(member);
       onGone(member);
       if (!member.retired) events.publish("worker.ended", { pid: member.pid, reason: how });
+      const slot = slots.find((each) => each.member === member);
+      if (slot === undefined) return;
+      slot.member = undefined;
+      slot.vacate(ended(member.pid, how));
     });
     return member;
   }
@@ -77,51 +89,86 @@ export function createRoster(options: RosterOptions): Roster {
     }
   }
 
+  /** Keeps the slot filled, by whomever: a replacement may take it at any time. Throws when it is vacated. */
   async function occupy(slot: Slot, healthy: () => void): Promise<void> {
-    slot.member = enlist();
-    await readied(slot.member);
+    if (slot.member === undefined) await fill(slot);
     healthy();
-    // The slot may have been given to another meanwhile, whose end then counts.
-    for (;;) {
-      const member: Member = slot.member;
-      const how = await member.gone;
-      if (slot.member === member) throw ended(member.pid, how);
+    if (slot.member === undefined) return;
+    await new Promise<never>((_, reject) => {
+      slot.vacate = reject;
+    });
+  }
+
+  async function fill(slot: Slot): Promise<void> {
+    const member = enlist();
+    slot.member = member;
+    try {
+      await readied(member);
+    } catch (error) {
+      if (slot.member === undefined || slot.member === member) throw error;
     }
   }
 
   async function replace(): Promise<void> {
     if (abort.signal.aborted) return;
-    const fresh = slots.map(enlist);
+    const fresh: Member[] = [];
     try {
+      for (let made = 0; made < count; made++) fresh.push(enlist());
       await Promise.all(fresh.map(readied));
     } catch (error) {
       for (const member of fresh) member.kill();
-      events.publish("workers.kept", { reason: describeError(error) });
+      if (!abort.signal.aborted) events.publish("workers.kept", { reason: describeError(error) });
       return;
     }
+    // A stop that came meanwhile has told them all what to do.
+    if (abort.signal.aborted) return;
     for (const [index, slot] of slots.entries()) {
       const old = slot.member;
       slot.member = fresh[index];
       old?.retire({ graceMs: options.retireMs, acceptWhileDraining: false, waitForKept: true });
     }
+    for (const slot of slots) {
+      const { member } = slot;
+      if (member === undefined || members.has(member)) continue;
+      slot.member = undefined;
+      slot.vacate(ended(member.pid, "while it took over"));
+    }
+    endOldest();
     events.publish("workers.replaced", { workers: count });
+  }
+
+  function endOldest(): void {
+    const retired = [...members].filter((member) => member.retired);
+    for (const member of retired.slice(0, Math.max(0, retired.length - RETIRED_MAX)))
+      member.retire({ graceMs: CROWDED_GRACE_MS, acceptWhileDraining: false });
   }
 
   for (const slot of slots) {
     void keepAlive((_, healthy) => occupy(slot, healthy), { clock, random, signal: abort.signal, backoff: RESTART });
   }
   const stopLooking = every(clock, LOOK_EVERY_MS, () => {
-    for (const member of members) if (clock.monotonic() - member.heardMs > silentMs) member.kill();
+    const nowMs = clock.monotonic();
+    // Who was not looking itself, frozen or suspended, has heard nobody.
+    const wasAway = nowMs - lookedMs > 2 * LOOK_EVERY_MS;
+    lookedMs = nowMs;
+    for (const member of members) {
+      if (wasAway) member.heardMs = nowMs;
+      else if (nowMs - member.heardMs > silentMs) member.kill();
+    }
   });
 
   return {
     all: () => members,
-    serving: () => slots.flatMap(({ member }) => (member !== undefined && member.settled >= 0 ? member : [])),
+    serving: () =>
+      slots.flatMap(({ member }) => (member !== undefined && member.settled >= 0 && !member.retired ? member : [])),
     replaceAll() {
       // The code on the disk may have become newer since those that are starting now were started.
       const next = (replacing ?? Promise.resolve()).then(replace);
       replacing = next;
       return next;
+    },
+    kill() {
+      for (const member of members) member.kill();
     },
     async close(close) {
       abort.abort();

@@ -25,6 +25,8 @@ export interface WorkerDeps {
   readonly exit: () => void;
 }
 
+/** Connections on their way to another worker: the channel passes on one at a time. */
+const LEAVING_MAX = 64;
 const REPORT_EVERY_MS = 1_000;
 /** Without its control process a worker knows of no change any more: what runs may end, under Docker's 10 s. */
 const ORPHAN_GRACE_MS = 8_000;
@@ -38,6 +40,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
   let share = 0;
   let lastAsk = 0;
   let adopted = 0;
+  let leaving = 0;
   let telling = false;
   let closing = false;
 
@@ -75,8 +78,12 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
   const load = (): Load => ({ clients: proxy.clients(), adopted });
 
   function handOver(key: string, handle: StreamHandle): boolean {
-    if (closing || keepsClient(proxy.clients(), share)) return false;
-    link.send({ kind: "over", key, load: load() }, handle, () => handle.close(() => undefined));
+    if (closing || leaving >= LEAVING_MAX || keepsClient(proxy.clients(), share)) return false;
+    leaving++;
+    link.send({ kind: "over", key, load: load() }, handle, () => {
+      leaving--;
+      handle.close(() => undefined);
+    });
     return true;
   }
 
