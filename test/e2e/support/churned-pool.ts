@@ -36,6 +36,8 @@ export interface ChurnedPool {
   readonly counts: Readonly<Record<Change, number>>;
   /** Backends that were killed or drained: what their clients saw is not the proxy's doing. */
   readonly leaving: ReadonlySet<string>;
+  /** When a process was last ended, by performance.now(); its kernel may have taken connections that it never saw. */
+  lastEndMs(): number;
   close(): Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export async function startChurnedPool(session: Session, random: Random): Promis
   const later: Promise<unknown>[] = [];
   const children: Child[] = [];
   let made = 0;
+  let endMs = Number.NEGATIVE_INFINITY;
 
   async function start(): Promise<Member> {
     const id = `b${++made}`;
@@ -77,6 +80,7 @@ export async function startChurnedPool(session: Session, random: Random): Promis
   const changes: Readonly<Record<Change, () => Promise<void>>> = {
     async kill() {
       const member = take();
+      endMs = performance.now();
       process.kill(member.child.pid, "SIGKILL");
       later.push(pause(NOTICED_MS).then(() => withdraw(member)));
     },
@@ -97,6 +101,7 @@ export async function startChurnedPool(session: Session, random: Random): Promis
         await pause(DRAINED_MS);
         await withdraw(member);
         await pause(DRAINED_MS);
+        endMs = performance.now();
         await member.child.stop();
       };
       later.push(leave());
@@ -114,6 +119,7 @@ export async function startChurnedPool(session: Session, random: Random): Promis
   return {
     counts,
     leaving,
+    lastEndMs: () => endMs,
     async change() {
       const kind = kindOf();
       await changes[kind]();
