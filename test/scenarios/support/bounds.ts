@@ -1,5 +1,6 @@
 import { until } from "@smartstack/core/testing";
 import { expect } from "vitest";
+import type { EngineEvent } from "./engine-events.ts";
 import { type Change, writesOf } from "./ledger.ts";
 import type { Stage } from "./stage.ts";
 
@@ -9,26 +10,49 @@ const CAUSES = {
   remove: /^(kill|die|pause|disconnect|health_status: unhealthy)$/,
 } as const;
 
+/** A moment of a scenario. The writes seen by then are counted: one may have come in this very millisecond. */
+export interface Moment {
+  readonly atMs: number;
+  readonly writes: number;
+}
+
+export function momentOf(stage: Stage, container: string): Moment {
+  return { atMs: Date.now(), writes: writesOf(stage.ledger, container).length };
+}
+
+export const FROM_THE_START: Moment = { atMs: 0, writes: 0 };
+
 /**
  * Waits until a container's entry has come, or gone, and holds the time from the engine's event, by the engine's own
- * clock, against the bound: 2 s, or 1 s. Nothing from before `sinceMs` counts.
+ * clock, against the bound: 2 s, or 1 s. Nothing from before `since` counts.
  */
-export async function bounded(stage: Stage, kind: "add" | "remove", container: string, sinceMs: number): Promise<void> {
-  const isIt = ({ document, atMs }: Change): boolean =>
-    (document !== undefined) === (kind === "add") && atMs >= sinceMs;
-  const change = await until(() => writesOf(stage.ledger, container).find(isIt), {
+export async function bounded(stage: Stage, kind: "add" | "remove", container: string, since: Moment): Promise<void> {
+  const isIt = ({ document }: Change): boolean => (document !== undefined) === (kind === "add");
+  const change = await until(() => writesOf(stage.ledger, container).slice(since.writes).find(isIt), {
     what: `${kind} of ${container}`,
     everyMs: 10,
   });
   // The first sign of an end; the last of what a beginning had to wait for. Told here, it may come later than to nerve.
+  const told = (): EngineEvent[] => stage.events.filter((event) => event.container === container);
+  const isCause = ({ action, atMs }: EngineEvent): boolean =>
+    CAUSES[kind].test(action) && atMs >= since.atMs && atMs <= change.atMs;
   const cause = await until(
-    () => {
-      const told = stage.events.filter((event) => event.container === container && CAUSES[kind].test(event.action));
-      const causes = told.filter(({ atMs }) => atMs >= sinceMs && atMs <= change.atMs);
-      return kind === "add" ? causes.at(-1) : causes[0];
+    () =>
+      told()
+        .filter(isCause)
+        .at(kind === "add" ? -1 : 0),
+    {
+      what: `the event that explains the ${kind} of ${container}`,
     },
-    { what: `the event that explains the ${kind} of ${container}` },
-  );
+  ).catch((error: unknown) => {
+    const moments = [
+      { atMs: since.atMs, text: "begun" },
+      ...told().map(({ action, atMs }) => ({ atMs, text: action })),
+      ...writesOf(stage.ledger, container).map(({ document, atMs }) => ({ atMs, text: document?.host ?? "gone" })),
+    ];
+    const story = moments.sort((a, b) => a.atMs - b.atMs).map(({ atMs, text }) => `${Math.round(atMs)} ${text}`);
+    throw new Error(`${(error as Error).message}; seen: ${story.slice(-30).join(", ")}`, { cause: error });
+  });
   const tookMs = change.atMs - cause.atMs;
   stage.measured[kind].push(tookMs);
   expect(tookMs, `ms from ${cause.action} to the ${kind}`).toBeLessThan(BOUNDS_MS[kind]);

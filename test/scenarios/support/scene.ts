@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { type StackProcess, startStack } from "../../e2e/support/stack.ts";
 import type { ContainerOptions } from "../../support/container.ts";
 import type { Engine } from "../../support/docker.ts";
-import { bounded } from "./bounds.ts";
+import { bounded, FROM_THE_START, type Moment, momentOf } from "./bounds.ts";
 import { type Change, type Document, entriesOf, writesOf } from "./ledger.ts";
 import { COMMON, registryConfig, type Stage } from "./stage.ts";
 
@@ -36,7 +36,7 @@ export interface Scene {
   /** Does it, and waits until the container is announced: within 2 s of the engine's event. */
   adds(container: string, work: () => Promise<unknown>): Promise<Document>;
   /** Waits for the announcement of a container that was just started. */
-  added(container: string, sinceMs?: number): Promise<Document>;
+  added(container: string, since?: Moment): Promise<Document>;
   /** Does it, and waits until the container's entries are gone: within 1 s of the engine's event. */
   removes(container: string, work: () => Promise<unknown>): Promise<void>;
   status(container: string, nerve?: StackProcess): Promise<ContainerStatus | undefined>;
@@ -97,8 +97,8 @@ function createScene(stage: Stage, closers: (() => Promise<unknown>)[]): Scene {
   const options = (given: SceneContainer = {}): ContainerOptions => containerOptions(service, label, given);
   const writes = (of: string): Change[] => writesOf(ledger, of);
   const entries = (of = service): Document[] => entriesOf(ledger, of);
-  const added = async (container: string, sinceMs = 0): Promise<Document> => {
-    await bounded(stage, "add", container, sinceMs);
+  const added = async (container: string, since = FROM_THE_START): Promise<Document> => {
+    await bounded(stage, "add", container, since);
     return until(() => entries(container)[0], { what: "its entry" });
   };
   const status: Scene["status"] = async (container, nerve = stage.nerve) =>
@@ -148,14 +148,14 @@ function createScene(stage: Stage, closers: (() => Promise<unknown>)[]): Scene {
     writes,
     added,
     async adds(container, work) {
-      const sinceMs = Date.now();
+      const since = momentOf(stage, container);
       await work();
-      return added(container, sinceMs);
+      return added(container, since);
     },
     async removes(container, work) {
       expect(entries(container)).not.toEqual([]);
-      const sinceMs = Date.now();
-      await Promise.all([work(), bounded(stage, "remove", container, sinceMs)]);
+      const since = momentOf(stage, container);
+      await Promise.all([work(), bounded(stage, "remove", container, since)]);
       expect(entries(container)).toEqual([]);
     },
     status,
