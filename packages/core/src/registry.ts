@@ -61,7 +61,7 @@ export interface Session {
 
   /**
    * `keep`: stops renewing; the entries live on for one ttl. `withdraw`: instances first, node entry last, if it can be
-   * done within 3 s. Never throws, idempotent.
+   * done within 2 s. Never throws, idempotent.
    */
   close(mode: "keep" | "withdraw"): Promise<void>;
 }
@@ -74,8 +74,8 @@ export interface RegistryStatus {
   /** Monotonic milliseconds since `connected` last changed. */
   readonly sinceMs: number;
   /**
-   * Monotonic milliseconds since what is known of the contents was last proved to be the truth: by news of them, or by an
-   * answer that there is none. Absent before the first proof. Grows while nobody watches.
+   * Monotonic milliseconds since what is known of the contents was last proved to be the truth: by reading all of them, or
+   * by an answer that there is no news which has not been told. News alone may be late. Absent before the first proof. Grows while nobody watches.
    */
   readonly stalenessMs?: number;
   /**

@@ -3,8 +3,10 @@ import {
   decodeNodeEntry,
   describeError,
   type Entry,
+  encodeInstance,
   type Instance,
   instanceIdProblem,
+  isStackError,
   nodeNameProblem,
   serviceNameProblem,
   type Update,
@@ -33,6 +35,16 @@ export function instancePath(service: string, id: string): string {
 
 export function nodePath(node: string): string {
   return `${NODES}/${node}`;
+}
+
+/** The document of an instance; undefined when it would be longer than readers take. */
+export function encodeIfFits(instance: Instance): string | undefined {
+  try {
+    return encodeInstance(instance);
+  } catch (error) {
+    if (isStackError(error) && error.code === "DOCUMENT_INVALID") return undefined;
+    throw error;
+  }
 }
 
 /** What a path means; undefined for what is not ours, which everybody may keep under the prefix. */

@@ -78,11 +78,19 @@ export function openSession(options: SessionOptions): Session {
       throw shown.signal.aborted ? shown.signal.reason : error;
     }
   };
+  const assureOwner = (): Promise<void> =>
+    guarded(() => holder.verify()).catch((error: unknown) => {
+      link.note(error);
+      // Who cannot be asked may well say no: the next session asks again.
+      if (!closing) lose(sessionLost("nobody could say whether the node entry is still ours", error));
+    });
   const leave = copy.subscribe({
     changed(changes) {
-      if (!closing && concernsNode(changes, owner, holder.hold))
-        void guarded(() => holder.verify()).catch((error) => link.note(error));
-      if (own.saw(changes)) tell();
+      const foreign = own.saw(changes);
+      const doubtful = !closing && concernsNode(changes, owner, holder.hold);
+      // A lease that ends takes every entry along: to put back thousands, one by one, of a node that is not ours is in vain.
+      if (doubtful) void assureOwner().then(() => foreign && tell());
+      else if (foreign) tell();
     },
     ended(error) {
       // Without its own watch a session would not see foreign changes: begin anew. The lease or session is kept.
@@ -134,16 +142,16 @@ export function openSession(options: SessionOptions): Session {
   };
 }
 
-/** The document as it is written: it always names the node and boot that hold it. */
-export function documentOf(instance: Instance, owner: NodeEntry): string {
-  return encodeInstance({ ...instance, node: owner.node, boot: owner.boot });
+/** An instance as it is written: it always names the node and boot that hold it. */
+export function claimedBy({ node, boot }: NodeEntry, instance: Instance): Instance {
+  return { ...instance, node, boot };
 }
 
 async function writeIfNews(record: InstanceRecord, owner: NodeEntry, own: OwnEntries, holder: Holder): Promise<void> {
   assertServiceName(record.service);
   assertInstanceId(record.id);
   const path = instancePath(record.service, record.id);
-  const text = documentOf(record.instance, owner);
+  const text = encodeInstance(claimedBy(owner, record.instance));
   const present = own.get(path);
   if (present?.text === text && present.hold === holder.hold) return;
   await tracked(own, path, heldBy(holder, text), () => holder.write(path, text));

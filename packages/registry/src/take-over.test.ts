@@ -1,7 +1,7 @@
-import { DOCUMENT_BYTES_MAX, type NodeEntry } from "@smartstack/core";
+import { DOCUMENT_BYTES_MAX, encodeInstance, type NodeEntry } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
 import { transactionsOf } from "./driver.ts";
-import { documentOf } from "./session.ts";
+import { claimedBy } from "./session.ts";
 import { takeOver } from "./take-over.ts";
 
 const owner: NodeEntry = { node: "n", boot: "new", since: 1, host: "h" };
@@ -9,7 +9,7 @@ const instance = { host: "h", port: 1 };
 
 describe("takeOver", () => {
   it("restores what is wanted and adopts what an earlier run left, under the new boot", () => {
-    const left = documentOf({ ...instance, port: 7 }, { ...owner, boot: "old" });
+    const left = encodeInstance(claimedBy({ ...owner, boot: "old" }, { ...instance, port: 7 }));
     const writes = takeOver(
       owner,
       [{ service: "web", id: "a", instance }],
@@ -17,20 +17,20 @@ describe("takeOver", () => {
       "2",
     );
     expect(writes).toEqual([
-      { path: "web/z", text: documentOf({ ...instance, port: 7 }, owner) },
-      { path: "web/a", text: documentOf(instance, owner) },
+      { path: "web/z", text: encodeInstance(claimedBy(owner, { ...instance, port: 7 })) },
+      { path: "web/a", text: encodeInstance(claimedBy(owner, instance)) },
     ]);
   });
 
   it("leaves alone what lies there already on the same hold, and moves it when on another", () => {
-    const text = documentOf(instance, owner);
+    const text = encodeInstance(claimedBy(owner, instance));
     const restore = [{ service: "web", id: "a", instance }];
     expect(takeOver(owner, restore, [["web/a", { text, hold: "1" }]], "1")).toEqual([]);
     expect(takeOver(owner, restore, [["web/a", { text, hold: "1" }]], "2")).toEqual([{ path: "web/a", text }]);
   });
 
   it("touches neither other nodes' entries nor what does not parse", () => {
-    const other = documentOf(instance, { ...owner, node: "other" });
+    const other = encodeInstance(claimedBy({ ...owner, node: "other" }, instance));
     expect(
       takeOver(
         owner,
@@ -54,7 +54,7 @@ describe("takeOver", () => {
       { service: "web", id: "b", instance },
     ];
     expect(takeOver(owner, restore, [["web/z", { text }]], undefined)).toEqual([
-      { path: "web/b", text: documentOf(instance, owner) },
+      { path: "web/b", text: encodeInstance(claimedBy(owner, instance)) },
     ]);
   });
 });

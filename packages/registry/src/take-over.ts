@@ -1,7 +1,7 @@
-import { decodeInstance, type Instance, type InstanceRecord, isStackError, type NodeEntry } from "@smartstack/core";
-import { type Held, instancePath, livingHolder, placeOf } from "./contents.ts";
+import { decodeInstance, type Instance, type InstanceRecord, type NodeEntry } from "@smartstack/core";
+import { encodeIfFits, type Held, instancePath, livingHolder, placeOf } from "./contents.ts";
 import type { Copy } from "./mirror.ts";
-import { documentOf } from "./session.ts";
+import { claimedBy } from "./session.ts";
 
 export interface Write {
   readonly path: string;
@@ -22,7 +22,7 @@ export function takeOver(
   const found = new Map(present);
   const wanted = new Map<string, string>();
   const want = (path: string, instance: Instance): void => {
-    const text = documentIfFits(instance, owner);
+    const text = encodeIfFits(claimedBy(owner, instance));
     if (text !== undefined) wanted.set(path, text);
   };
   for (const [path, held] of found) {
@@ -36,6 +36,14 @@ export function takeOver(
   });
 }
 
+/** All that a copy holds. */
+export function presentIn({ contents }: Pick<Copy, "contents">): [path: string, held: Held][] {
+  return [...contents.paths()].flatMap((path): [string, Held][] => {
+    const held = contents.get(path);
+    return held === undefined ? [] : [[path, held]];
+  });
+}
+
 /** Those of `restore` that no other living nerve holds. */
 export function unclaimed(
   restore: readonly InstanceRecord[],
@@ -46,15 +54,6 @@ export function unclaimed(
     const holder = livingHolder(contents, instancePath(service, id));
     return holder === undefined || holder === node;
   });
-}
-
-function documentIfFits(instance: Instance, owner: NodeEntry): string | undefined {
-  try {
-    return documentOf(instance, owner);
-  } catch (error) {
-    if (isStackError(error) && error.code === "DOCUMENT_INVALID") return undefined;
-    throw error;
-  }
 }
 
 function ownedBy(node: string, text: string): Instance | undefined {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { encodeInstance, type Instance, instanceIdProblem } from "@smartstack/core";
+import { type Instance, instanceIdProblem } from "@smartstack/core";
+import { encodeIfFits } from "../contents.ts";
 
 /** How another tool lays its entries out. We read such layouts, and write none. */
 export interface Layout {
@@ -18,11 +19,12 @@ export function twoParts(path: string): { readonly service: string; readonly res
 
 const ADDRESS = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:[\]]+)):(\d{1,5})$/;
 
-/** The document for `host:port` or `[v6]:port`; any other text as it is. */
+/** The document for `host:port` or `[v6]:port`; any other text as it is, and one whose document would be too long. */
 export function addressDocument(text: string, more: Omit<Instance, "host" | "port">): string {
   const [, v6, host, port] = ADDRESS.exec(text.trim()) ?? [];
   const name = v6 ?? host;
-  return name === undefined ? text : encodeInstance({ host: name, port: Number(port), ...more });
+  if (name === undefined) return text;
+  return encodeIfFits({ host: name, port: Number(port), ...more }) ?? text;
 }
 
 /** An id of ours for a name of theirs, which may hold colons and more: where it must change, a hash keeps it apart from others. */

@@ -62,6 +62,17 @@ describe("F12 the layout of registrator", () => {
   });
 });
 
+it("passes on an address whose document would be too long, as one that cannot be read, and goes on", () => {
+  const host = "a".repeat(20_000);
+  for (const name of ["docker-register", "registrator"] as const) {
+    const { seen, change } = shownBy(name, { "web/one": "10.0.0.7:80" });
+    change("web/two", `${host}:80`);
+    expect(Object.values(seen[1] ?? {}), "for readers to count").toEqual([`${host}:80`]);
+    change("web/two", "10.0.0.8:80");
+    expect(seen[2]).toMatchObject({ "web/two": { host: "10.0.0.8" } });
+  }
+});
+
 describe("F12 the layout of nerve", () => {
   it("passes its documents on, from both depths of path", () => {
     const { seen } = shownBy("nerve", {

@@ -21,7 +21,8 @@ export function translating(layout: Layout, sink: Sink): Sink {
   const changesOf = (service: string): [string, Held | undefined][] => {
     const before = shown.get(service) ?? new Map<string, string>();
     const after = layout.documents(folders.get(service) ?? new Map());
-    shown.set(service, after);
+    if (after.size === 0) shown.delete(service);
+    else shown.set(service, after);
     const gone = [...before.keys()].filter((id) => !after.has(id));
     const news = [...after].filter(([id, text]) => before.get(id) !== text);
     return [

@@ -3,7 +3,7 @@ import type { Changes, Held } from "../contents.ts";
 import { transactionsOf } from "../driver.ts";
 import type { Copy } from "../mirror.ts";
 import { assertNotTakenOver, fenced } from "../session.ts";
-import { takeOver, unclaimed, type Write } from "../take-over.ts";
+import { presentIn, takeOver, unclaimed, type Write } from "../take-over.ts";
 import type { ZooKeeper } from "./client.ts";
 import { type Paths, parentOf, pathsOf } from "./paths.ts";
 import type { Step } from "./transaction.ts";
@@ -56,13 +56,6 @@ async function takeMarker(zk: ZooKeeper, paths: Paths, owner: NodeEntry, announc
   const steps: Step[] = others.map((name) => ({ do: "remove", path: `${paths.owners}/${name}` }));
   if (!isOurs) steps.push(...replace(paths.marker, "", own, zk.sessionId));
   if ((await zk.commit(steps)) !== undefined) throw changedMeanwhile(owner);
-}
-
-function presentIn({ contents }: Copy): [string, Held][] {
-  return [...contents.paths()].flatMap((path): [string, Held][] => {
-    const held = contents.get(path);
-    return held === undefined ? [] : [[path, held]];
-  });
 }
 
 function stepsOf(zk: ZooKeeper, paths: Paths, copy: Copy, { path, text }: Write): Step[] {
