@@ -30,6 +30,11 @@ const SOAK_RUNS = [
   },
   { project: "contract", filters: ["registry-soak"], env: { CHURN_MS: "3600000" }, msMax: 75 * 60_000 },
   { project: "contract", filters: ["registry-ensemble", "registry-scenarios"], env: { FAULTS: "full" } },
+  {
+    project: "contract",
+    filters: ["registry-patience"],
+    env: { SMARTSTACK_STEADY_SECONDS: "600", SMARTSTACK_LATE_SECONDS: "20" },
+  },
   { project: "soak" },
 ];
 const RUN_MS_MAX = 30 * 60_000;

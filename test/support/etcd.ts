@@ -235,7 +235,16 @@ export async function etcdRevision(endpoint: string): Promise<number> {
 }
 
 /** Keepalives of leases that it has received. */
-export async function etcdKeepalives(endpoint: string): Promise<number> {
+export function etcdKeepalives(endpoint: string): Promise<number> {
+  return counted(endpoint, /^grpc_server_msg_received_total\{.*grpc_method="LeaseKeepAlive".*\} (\S+)$/m);
+}
+
+/** Transactions that it was asked for. */
+export function etcdTransactions(endpoint: string): Promise<number> {
+  return counted(endpoint, /^grpc_server_started_total\{.*grpc_method="Txn".*\} (\S+)$/m);
+}
+
+async function counted(endpoint: string, line: RegExp): Promise<number> {
   const metrics = await (await fetch(`http://${endpoint}/metrics`)).text();
-  return Number(/^grpc_server_msg_received_total\{.*grpc_method="LeaseKeepAlive".*\} (\S+)$/m.exec(metrics)?.[1] ?? 0);
+  return Number(line.exec(metrics)?.[1] ?? 0);
 }

@@ -17,6 +17,8 @@ describe("link", () => {
     state.up({ session: "lease 1" });
     expect(state.status(), "a connection proves nothing").toMatchObject({ connected: true, stalenessMs: 1_500 });
     state.told("changes");
+    expect(state.status(), "news may be late").toMatchObject({ stalenessMs: 1_500 });
+    state.told("everything");
     expect(state.status()).toMatchObject({ stalenessMs: 0, sinceMs: 0, revision: 7, session: "lease 1" });
   });
 

@@ -62,9 +62,10 @@ export function link(clock: Clock, type: string, target: string): Link {
     },
     proved,
     told(what) {
-      proved();
       counters.batches++;
+      // Changes may be late, and others behind them.
       if (what === "changes") return;
+      proved();
       counters.loads++;
       turn(true);
     },

@@ -30,6 +30,8 @@ export interface EtcdClient {
   grant(ttlSeconds: number): Promise<{ readonly id: string; readonly ttlSeconds: number }>;
   /** A lease that is gone already is fine. */
   revoke(lease: string): Promise<void>;
+  /** The keys that hang on a lease; none when it is gone. */
+  keysOn(lease: string): Promise<readonly Buffer[]>;
   watch(): Promise<IDuplexStream<IWatchRequest, IWatchResponse>>;
   keepAlive(): Promise<IDuplexStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>>;
   close(): void;
@@ -83,6 +85,11 @@ export function etcdClient(host: string, access: Access, clock: Clock): EtcdClie
         } catch (error) {
           if (!(error instanceof EtcdLeaseInvalidError)) throw error;
         }
+      }),
+    keysOn: (lease) =>
+      call("lease keys", async (options) => {
+        const { keys } = await client.leaseClient.leaseTimeToLive({ ID: lease, keys: true }, options);
+        return keys;
       }),
     watch: () => call("watch", () => client.watchClient.watch()),
     keepAlive: () => call("lease keepalive", () => client.leaseClient.leaseKeepAlive()),

@@ -1,4 +1,4 @@
-import { encodeNodeEntry, type NodeEntry } from "@smartstack/core";
+import { encodeNodeEntry, isStackError, type NodeEntry } from "@smartstack/core";
 import { CompareResult, CompareTarget, type ICompare, type IRequestOp } from "etcd3";
 import { nodePath } from "../contents.ts";
 import { transactionsOf } from "../driver.ts";
@@ -13,13 +13,16 @@ export interface EtcdHolderOptions {
   readonly owner: NodeEntry;
   readonly lease: Lease;
   readonly renew: () => Promise<void>;
+  /** The server did not answer: the lease may be in danger. */
+  readonly doubt: () => void;
   readonly stop: () => void;
   /** The lease is not to be used again. */
   readonly forget: () => void;
 }
 
 /** Writes on the lease, each time on the condition that the node entry is ours. */
-export function etcdHolder({ client, prefix, owner, lease, renew, stop, forget }: EtcdHolderOptions): Holder {
+export function etcdHolder(options: EtcdHolderOptions): Holder {
+  const { client, prefix, owner, lease, renew, doubt, stop, forget } = options;
   const nodeKey = keyOf(prefix, nodePath(owner.node));
   const value = Buffer.from(encodeNodeEntry(owner));
   // On our lease, too: one that was put there by hand would outlive us.
@@ -29,7 +32,11 @@ export function etcdHolder({ client, prefix, owner, lease, renew, stop, forget }
   ];
 
   const whileOurs = async (success: IRequestOp[]): Promise<void> => {
-    const outcome = await client.txn({ compare: ours, success, failure: [{ request_range: { key: nodeKey } }] });
+    const failure: IRequestOp[] = [{ request_range: { key: nodeKey } }];
+    const outcome = await client.txn({ compare: ours, success, failure }).catch((error: unknown) => {
+      if (isStackError(error) && error.code === "REGISTRY_UNREACHABLE") doubt();
+      throw error;
+    });
     if (outcome.succeeded) return;
     throw refused(owner, outcome.responses[0]?.response_range.kvs[0]?.value.toString());
   };

@@ -1,6 +1,6 @@
 import { type Cancel, type Clock, every, type StackError, withDeadline } from "@smartstack/core";
 import type { ILeaseKeepAliveResponse } from "etcd3";
-import { CALL_MS_MAX, PROBE_MS_MAX } from "../driver.ts";
+import { CALL_MS_MAX, PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
 import { sessionLost, unreachable } from "../session.ts";
 import type { EtcdClient } from "./client.ts";
 
@@ -40,8 +40,16 @@ export async function renewOnce(client: EtcdClient, lease: Lease, clock: Clock):
   }
 }
 
+/** A lease that is renewed until stopped. */
+export interface Keeping {
+  /** Asks at once whether the server still answers. */
+  renew(): void;
+  stop(): void;
+}
+
 /**
- * Renews a lease until stopped. `lost` is called once: when the server says that it is gone, when the stream breaks, or
+ * Renews a lease three times in its ttl, and every PROBE_EVERY_MS at least: grpc-js gives leases a connection of their
+ * own, on which nothing else would show in time that it has died. `lost` is called once: when the server says that it is gone, when the stream breaks, or
  * when an answer stays out; the lease itself may live on then, to be renewed by the next session. (etcd3's own lease
  * waits for two ttls before it says so, while the server drops the keys after one.)
  */
@@ -50,7 +58,7 @@ export async function keepLease(
   lease: Lease,
   clock: Clock,
   lost: (error: StackError) => void,
-): Promise<Cancel> {
+): Promise<Keeping> {
   const stream = await client.keepAlive();
   let cancelSilence: Cancel | undefined;
   let stopped = false;
@@ -66,6 +74,7 @@ export async function keepLease(
     lost(sessionLost(reason, cause));
   };
   const renew = (): void => {
+    if (stopped) return;
     cancelSilence ??= clock.after(PROBE_MS_MAX, () =>
       fail(`etcd did not answer a keepalive within ${PROBE_MS_MAX} ms`),
     );
@@ -78,7 +87,7 @@ export async function keepLease(
   });
   stream.on("error", (error: unknown) => fail("the keepalive stream broke", error));
   stream.on("end", () => fail("etcd ended the keepalive stream"));
-  const stopRenewing = every(clock, lease.ttlMs / 3, renew);
+  const stopRenewing = every(clock, Math.min(lease.ttlMs / 3, PROBE_EVERY_MS), renew);
   renew();
-  return stop;
+  return { renew, stop };
 }

@@ -4,7 +4,8 @@ import type { Held } from "../contents.ts";
 import { PROBE_EVERY_MS, PROBE_MS_MAX } from "../driver.ts";
 import { type Sink, type Source, watchLost } from "../mirror.ts";
 import type { EtcdClient } from "./client.ts";
-import { heldOf, keyOf, list, pathOf, rangeOf } from "./keys.ts";
+import { heldOf, keyOf, type Listing, list, pathOf, rangeOf } from "./keys.ts";
+import { assertNotBefore, progressFrom } from "./progress.ts";
 import { pulseOf } from "./pulse.ts";
 import type { Servers } from "./servers.ts";
 
@@ -16,7 +17,7 @@ export interface EtcdSourceOptions {
   readonly onProof: (revision: string) => void;
 }
 
-/** Lists at one revision, then watches from the one after. One watch for all: etcd sends the events of one revision together. */
+/** Lists at one revision, then watches from there. One watch for all: etcd sends the events of one revision together. */
 export function etcdSource(options: EtcdSourceOptions): Source {
   return async (sink, signal) => {
     const client = await options.servers.connect();
@@ -39,57 +40,48 @@ export function etcdSource(options: EtcdSourceOptions): Source {
 
 async function watchFrom(
   client: EtcdClient,
-  listing: { readonly revision: string; readonly entries: ReadonlyMap<string, Held> },
+  listing: Listing,
   sink: Sink,
   signal: AbortSignal,
   { prefix, clock, onProof }: EtcdSourceOptions,
 ): Promise<void> {
   const stream = await client.watch();
   const pulse = pulseOf(stream, clock, client.host);
-  let revision = BigInt(listing.revision);
-  // A revision that goes back is another history: a restored backup, or an emptied server.
-  const assertNotBefore = (known: bigint, next: string): void => {
-    if (BigInt(next) < known) throw watchLost(`etcd's revision went back from ${known} to ${next}`);
-  };
+  const progress = progressFrom(listing, onProof);
   const follow = (response: IWatchResponse): void => {
     if (response.canceled) throw watchLost(`etcd cancelled the watch: ${reasonOf(response)}`);
-    for (const { kv } of response.events) {
-      assertNotBefore(revision, kv.mod_revision);
-      revision = BigInt(kv.mod_revision);
-    }
-    if (response.created || response.events.length > 0) onProof(response.header.revision);
+    const news = response.events.filter(({ kv }) => progress.isNews(kv.mod_revision));
     if (response.created) sink.reset(listing.entries);
-    for (const moment of momentsOf(response, prefix)) sink.apply(moment);
+    for (const moment of momentsOf(news, prefix)) sink.apply(moment);
+    progress.heard(response);
+  };
+  const probeOnce = async (): Promise<void> => {
+    // What the watch brings until the answer is here may well be newer than the answer.
+    const known = progress.revision();
+    const [present] = await Promise.all([probe(client, prefix), pulse()]);
+    assertNotBefore(known, BigInt(present));
+    // The watch's answer may have left the server just before the other one.
+    if (!progress.reaches(present)) await pulse();
   };
   let stopProbing = (): void => undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      const attempt = (work: () => void): void => {
+      stream.on("error", (error: unknown) => reject(watchLost("etcd's watch broke", error)));
+      stream.on("end", () => reject(watchLost("etcd ended the watch")));
+      stream.on("data", (response: IWatchResponse) => {
         try {
-          work();
+          follow(response);
         } catch (error) {
           reject(error);
         }
-      };
-      stream.on("error", (error: unknown) => reject(watchLost("etcd's watch broke", error)));
-      stream.on("end", () => reject(watchLost("etcd ended the watch")));
-      stream.on("data", (response: IWatchResponse) => attempt(() => follow(response)));
+      });
       signal.addEventListener("abort", () => resolve(), { once: true });
       if (signal.aborted) resolve();
-      stopProbing = every(clock, PROBE_EVERY_MS, () => {
-        // What the watch brings until the answer is here may well be newer than the answer.
-        const known = revision;
-        Promise.all([probe(client, prefix), pulse()]).then(
-          ([seen]) =>
-            attempt(() => {
-              assertNotBefore(known, seen);
-              onProof(seen);
-            }),
-          reject,
-        );
-      });
+      stopProbing = every(clock, PROBE_EVERY_MS, () => void probeOnce().catch(reject));
+      // From what is there, not from the next: newer servers say nothing of the progress of a watch that begins in the
+      // future (etcd-io/etcd#20229), so that a quiet one would seem dead.
       stream.write({
-        create_request: { ...rangeOf(prefix), start_revision: String(revision + 1n), progress_notify: true },
+        create_request: { ...rangeOf(prefix), start_revision: listing.revision, progress_notify: true },
       });
     });
   } finally {
@@ -108,9 +100,9 @@ async function probe(client: EtcdClient, prefix: string): Promise<string> {
 }
 
 /** One map for each revision: what happened one after the other must not look as if it happened together. */
-function momentsOf(response: IWatchResponse, prefix: string): Map<string, Held | undefined>[] {
+function momentsOf(events: IWatchResponse["events"], prefix: string): Map<string, Held | undefined>[] {
   const moments = new Map<string, Map<string, Held | undefined>>();
-  for (const { type, kv } of response.events) {
+  for (const { type, kv } of events) {
     const moment = moments.get(kv.mod_revision) ?? new Map<string, Held | undefined>();
     moments.set(
       kv.mod_revision,
