@@ -67,6 +67,11 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
         if (given === undefined) reject(error ?? new Error("no socket came with the answer"));
         else resolve(given);
       });
+      // It was given up: a socket that still comes has nobody to listen on it.
+      server.once("close", () => {
+        asks.delete(ask);
+        reject(new Error("given up before its socket came"));
+      });
       link.send({ kind: "listen", ask, key, address });
     });
     await new Promise<void>((resolve, reject) => {
@@ -134,7 +139,9 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
         return;
       case "listening": {
         const { error } = message;
-        asks.get(message.ask)?.(handle, error && Object.assign(new Error(error.message), { code: error.code }));
+        const answer = asks.get(message.ask);
+        if (answer === undefined) handle?.close(() => undefined);
+        else answer(handle, error && Object.assign(new Error(error.message), { code: error.code }));
         return;
       }
       case "adopt":
