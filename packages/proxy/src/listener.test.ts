@@ -1,7 +1,8 @@
 import { connect, createServer, type Socket } from "node:net";
 import { type Clock, eventBus, systemClock } from "@smartstack/core";
-import { until } from "@smartstack/core/testing";
+import { fakeClock, until } from "@smartstack/core/testing";
 import { afterEach, expect, it } from "vitest";
+import type { StreamHandle } from "./handles.ts";
 import { openListener } from "./listener.ts";
 import type { Wire } from "./wire.ts";
 
@@ -81,4 +82,61 @@ it("turns clients away above its limit, says so, and takes others once some have
     for (const client of clients) client.destroy();
     listener.close();
   }
+});
+
+it("gives a bind five seconds, then tries again, and ends the server that waited", async () => {
+  const clock = fakeClock();
+  const ended: boolean[] = [];
+  const failures: string[] = [];
+  const events = eventBus();
+  events.subscribe((event) => failures.push(event.name));
+  const listener = openListener({
+    address: { host: "127.0.0.1", port: 1 },
+    clock,
+    random: () => 0.5,
+    events,
+    retryMs: 1_000,
+    serviceName: () => "web",
+    load: { clients: 0 },
+    onConnection: () => undefined,
+    onRefused: () => undefined,
+    bind(server) {
+      const index = ended.push(false) - 1;
+      server.once("close", () => {
+        ended[index] = true;
+      });
+      return new Promise(() => undefined);
+    },
+  });
+  await clock.advance(4_999);
+  expect(listener.status().state).toBe("pending");
+  await clock.advance(2);
+  expect(listener.status()).toMatchObject({ state: "failed", reason: expect.stringContaining("within 5000 ms") });
+  expect(ended).toEqual([true]);
+  await clock.advance(1_000);
+  expect(ended).toEqual([true, false]);
+  expect(failures).toEqual(["listener.failed"]);
+  listener.close();
+});
+
+it("takes 16,384 clients by default", async () => {
+  const clock = fakeClock();
+  let accepted = 0;
+  let refused = 0;
+  const listener = openListener({
+    address: { host: "127.0.0.1", port: 0 },
+    clock,
+    random: () => 0.5,
+    events: eventBus(),
+    retryMs: 1_000,
+    serviceName: () => "web",
+    load: { clients: 0 },
+    onConnection: () => accepted++,
+    onRefused: () => refused++,
+  });
+  await listener.settled;
+  const handle: Partial<StreamHandle> = { close: () => undefined, useUserBuffer: () => undefined };
+  for (let n = 0; n < 16_390; n++) listener.adopt({ ...handle } as StreamHandle);
+  expect([accepted, refused]).toEqual([16_384, 6]);
+  listener.close();
 });

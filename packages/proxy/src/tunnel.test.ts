@@ -1,55 +1,12 @@
 import { fakeClock } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
+import { fakeWire } from "./testing/fake-wire.ts";
 import { createTimerWheel } from "./timer-wheel.ts";
 import { join } from "./tunnel.ts";
-import { NOBODY, type Wire } from "./wire.ts";
 
 /** How long a side may take to read what it still gets when the other is gone, and the wheel's tick. */
 const FLUSH_MS = 30_000;
 const TICK_MS = 50;
-
-interface FakeWire extends Wire {
-  readonly calls: string[];
-  destroyed: boolean;
-  writable: boolean;
-  needsDrain: boolean;
-  /** Its connection is over. */
-  gone(error?: Error): void;
-}
-
-function fakeWire(): FakeWire {
-  const calls: string[] = [];
-  return {
-    owner: NOBODY,
-    destroyed: false,
-    writable: true,
-    needsDrain: false,
-    written: 0,
-    calls,
-    peer: () => undefined,
-    ends: () => undefined,
-    pause: () => undefined,
-    resume: () => undefined,
-    probe: () => undefined,
-    send: () => false,
-    end(): void {
-      calls.push("end");
-      this.writable = false;
-    },
-    destroy(): void {
-      calls.push("destroy");
-      this.destroyed = true;
-    },
-    reset(): void {
-      calls.push("reset");
-      this.destroyed = true;
-    },
-    gone(error): void {
-      this.destroyed = true;
-      this.owner.wireClosed(error);
-    },
-  };
-}
 
 function joined(idleMs = 0) {
   const clock = fakeClock();

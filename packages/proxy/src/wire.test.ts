@@ -3,7 +3,8 @@ import { until } from "@smartstack/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dialHandle } from "./handle-wire.ts";
 import { dialSocket } from "./socket-wire.ts";
-import { enterEvent, flushStage, leaveEvent, stage } from "./stage.ts";
+import { enterEvent, flushStage, leaveEvent, releaseStage, type StageMemory, stage } from "./stage.ts";
+import { fakeWire } from "./testing/fake-wire.ts";
 import type { Connecting, Wire, WireOwner } from "./wire.ts";
 
 const BIG = 8 * 1024 * 1024;
@@ -126,6 +127,16 @@ describe("a connection of the data path", () => {
     expect(wire.needsDrain).toBe(false);
   });
 
+  it("takes 16 KiB before it stands, then asks for a pause until it does", async () => {
+    const { wire, heard } = dial(port);
+    write(wire, "x".repeat(16 * 1024));
+    expect(wire.needsDrain).toBe(false);
+    write(wire, "x");
+    expect(wire.needsDrain).toBe(true);
+    await until(() => heard.connected && heard.drained === 1, { what: "the connection" });
+    expect(wire.needsDrain).toBe(false);
+  });
+
   it("reads nothing while paused, and all of it later", async () => {
     const { wire, heard } = dial(port);
     wire.resume();
@@ -213,5 +224,23 @@ describe("the stage", () => {
     expect(sent).toEqual(["a:12", "b:34", "a:5"]);
     flushStage();
     expect(sent).toHaveLength(3);
+  });
+
+  it("keeps seventeen pieces of memory for receivers that take their bytes late, and lets go of more", () => {
+    const lent: StageMemory[] = [];
+    for (let n = 0; n < 40; n++)
+      write(
+        {
+          ...fakeWire(),
+          send(memory) {
+            lent.push(memory);
+            return true;
+          },
+        },
+        "late",
+      );
+    expect(new Set(lent).size).toBe(40);
+    expect(lent.filter(({ at }) => at >= 0)).toHaveLength(17);
+    for (const memory of lent) releaseStage(memory);
   });
 });

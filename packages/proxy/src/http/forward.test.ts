@@ -195,6 +195,16 @@ describe("a request's origin", () => {
     expect(told([], { clientAddress: undefined })).toContain('Forwarded: for=unknown;host="a.test:80";proto=http');
   });
 
+  it("names a Host of up to 255 bytes", () => {
+    const named = (length: number): number => {
+      const host = "a".repeat(length);
+      const sent = request(["GET / HTTP/1.1", `Host: ${host}`], { origin: { ...ORIGIN, spec: all, requestId: "42" } });
+      return sent.split(host).length - 1;
+    };
+    expect(named(255)).toBe(3);
+    expect(named(256)).toBe(1);
+  });
+
   it.each([
     ["all", "203.0.113.1", true],
     [["10.0.0.0/8", "::1"], "10.9.9.9", true],

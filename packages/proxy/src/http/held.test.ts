@@ -1,33 +1,15 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { HELD_BYTES_MAX } from "../retry.ts";
-import { NOBODY, type Wire } from "../wire.ts";
+import { fakeWire } from "../testing/fake-wire.ts";
 import { createHeld, type Held, heldHead, holdBody, holdHead, lentPieces, letGo, sendHeldBody } from "./held.ts";
+
+const HELD_BYTES_MAX = 128 * 1024;
 
 /** What a connection would be sent of the body. */
 function sent(held: Held): string {
-  let text = "";
-  const wire: Wire = {
-    owner: NOBODY,
-    destroyed: false,
-    writable: true,
-    needsDrain: false,
-    written: 0,
-    peer: () => undefined,
-    ends: () => undefined,
-    pause: () => undefined,
-    resume: () => undefined,
-    end: () => undefined,
-    probe: () => undefined,
-    destroy: () => undefined,
-    reset: () => undefined,
-    send(memory, length) {
-      text += memory.bytes.toString("latin1", 0, length);
-      return false;
-    },
-  };
+  const wire = fakeWire();
   sendHeldBody(held, wire);
-  return text;
+  return wire.sent;
 }
 
 function letters(length: number, seed: number): Buffer {

@@ -118,6 +118,12 @@ it("bytes behind the answer are never the next one's", async () => {
   expect(client.text()).not.toContain("evil");
 });
 
+it("sixteen interim answers are none of that", async () => {
+  const interims = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(16);
+  const client = await ask(`${interims}${OK}Content-Length: 2\r\n\r\nok`);
+  expect(await client.expect(/ok$/)).toBe(`${interims}${OK}Content-Length: 2\r\n\r\nok`);
+});
+
 it("an empty reason phrase, with or without its blank, is none of that", async () => {
   const client = await ask("HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok");
   expect(await client.expect(/ok$/)).toBe("HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok");

@@ -33,6 +33,7 @@ describe("headers that are understood", () => {
     ["v1 over IPv6", text("PROXY TCP6 2001:db8::1 ::1 1 65535\r\n"), ENDS6],
     ["v1 of nobody known", text("PROXY UNKNOWN\r\n"), undefined],
     ["v1 of nobody known, with words", text("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"), undefined],
+    ["v1 as long as it may be", text(`PROXY UNKNOWN ${"x".repeat(107 - 16)}\r\n`), undefined],
     ["v2 over IPv4", v2(0x21, 0x11, ADDRESSES4), ENDS4],
     ["v2 with extensions", v2(0x21, 0x11, Buffer.concat([ADDRESSES4, tlv(2, text("web")), tlv(4, text(""))])), ENDS4],
     ["v2 with a checksum", withChecksum(v2(0x21, 0x11, ADDRESSES4)), ENDS4],
@@ -48,12 +49,20 @@ describe("headers that are understood", () => {
   });
 });
 
+it("a header of 4 KiB is understood", () => {
+  const value = Buffer.alloc(4_096 - 16 - 12 - 3);
+  const header = v2(0x21, 0x11, Buffer.concat([ADDRESSES4, tlv(5, value)]));
+  expect(readProxyHeader(header.subarray(0, -1))).toBe("more");
+  expect(readProxyHeader(header)).toEqual({ length: 4_096, ends: ENDS4 });
+});
+
 describe("headers that are refused", () => {
   it.each([
     ["another protocol", text("GET / HTTP/1.1\r\n\r\n"), /does not begin/],
     ["nearly v1", text("PROXZ TCP4"), /does not begin/],
     ["nearly v2", Buffer.concat([SIGNATURE.subarray(0, 11), text("x")]), /does not begin/],
     ["a line without an end", text(`PROXY TCP4 ${"1".repeat(107)}`), /does not end/],
+    ["a line of a byte too many", text(`PROXY UNKNOWN ${"x".repeat(108 - 16)}\r\n`), /does not end/],
     ["a line ended by LF", text("PROXY TCP4 192.0.2.1 198.51.100.7 1 2\n"), /CR LF/],
     ["two spaces", text("PROXY TCP4  192.0.2.1 198.51.100.7 1 2\r\n"), /malformed/],
     ["the wrong family", text("PROXY TCP6 192.0.2.1 198.51.100.7 1 2\r\n"), /malformed/],
@@ -68,6 +77,7 @@ describe("headers that are refused", () => {
     ["an extension longer than it", v2(0x21, 0x11, Buffer.concat([ADDRESSES4, tlv(1, text("a"), 2)])), /extension/],
     ["half an extension's head", v2(0x21, 0x11, Buffer.concat([ADDRESSES4, Buffer.from([1, 0])])), /extension/],
     ["a length that fills memory", v2(0x21, 0x11, Buffer.alloc(0), 65_535), /bytes long/],
+    ["a byte more than 4 KiB", v2(0x21, 0x11, Buffer.alloc(0), 4_096 - 16 + 1), /is 4097 bytes long, more than 4096/],
   ])("%s", (_name, header, problem) => {
     expect(readProxyHeader(header)).toEqual({ problem: expect.stringMatching(problem) });
   });
