@@ -80,7 +80,9 @@ it("lets a newcomer grow to its weight, and nobody who comes when there is no ot
   expect(weightOf(pool, "a")).toBe(1);
   apply({ backends: [backendSpec("a", 1), backendSpec("b", 2, { weight: 10 })] });
   expect(weightOf(pool, "b")).toBe(1);
-  await clock.advance(5_000);
+  await clock.advance(1_500);
+  expect(weightOf(pool, "b")).toBe(1.5);
+  await clock.advance(3_500);
   expect(weightOf(pool, "b")).toBeCloseTo(5, 0);
   await clock.advance(6_000);
   expect(weightOf(pool, "b")).toBe(10);

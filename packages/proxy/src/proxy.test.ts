@@ -4,7 +4,7 @@ import { createServer as createNetServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventBus, systemClock } from "@smartstack/core";
-import { seededRandom, until } from "@smartstack/core/testing";
+import { fakeClock, seededRandom, until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { createProxy } from "./proxy.ts";
 import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
@@ -248,6 +248,21 @@ describe("listeners", () => {
     const names = bench.events.map(({ name }) => name);
     expect(names.filter((name) => name === "listener.failed")).toHaveLength(1);
     expect(names.filter((name) => name === "listener.bound")).toHaveLength(2);
+  });
+
+  it("tries an address that cannot be had again after a second", async () => {
+    const clock = fakeClock();
+    let binds = 0;
+    const bind = (): Promise<void> => {
+      binds++;
+      return Promise.reject(new Error("not now"));
+    };
+    bench = await startBench({}, { clock, bind, random: () => 1 });
+    await clock.advance(999);
+    expect(binds).toBe(1);
+    await clock.advance(2);
+    expect(binds).toBe(2);
+    expect(bench.proxy.status()[0]?.listeners[0]).toMatchObject({ state: "failed" });
   });
 
   it("unbinds without touching what is established", async () => {
