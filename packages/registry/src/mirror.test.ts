@@ -27,13 +27,14 @@ function setUp(): {
   return { clock, opened, state, copies: mirror(source, state, rejecter(eventBus()), { clock, random: () => 1 }) };
 }
 
-const endless = new AbortController().signal;
+/** A signal that never aborts. One for each: a thousand waits on one would look like a leak. */
+const endless = (): AbortSignal => new AbortController().signal;
 
 describe("mirror", () => {
   it("opens its source once for all who watch, and not before", async () => {
     const { opened, copies } = setUp();
     expect(opened).toHaveLength(0);
-    const watches = ["web", "web", "db"].map((service) => copies.watch(service, endless));
+    const watches = ["web", "web", "db"].map((service) => copies.watch(service, endless()));
     const firsts = watches.map((watch) => watch.next());
     expect(opened).toHaveLength(1);
     opened[0]?.sink.reset(new Map([["web/a", doc(1)]]));
@@ -43,8 +44,8 @@ describe("mirror", () => {
 
   it("ends everybody with the source's error, and begins anew for who comes again", async () => {
     const { clock, opened, copies, state } = setUp();
-    const watch = copies.watch("web", endless);
-    const names = copies.services(endless);
+    const watch = copies.watch("web", endless());
+    const names = copies.services(endless());
     const firsts = [watch.next(), names.next()];
     opened[0]?.sink.reset(new Map());
     await Promise.all(firsts);
@@ -53,7 +54,7 @@ describe("mirror", () => {
     await expect(watch.next()).rejects.toMatchObject({ code: "REGISTRY_WATCH_LOST", retry: "after-backoff" });
     await expect(names.next()).rejects.toMatchObject({ code: "REGISTRY_WATCH_LOST" });
     expect(state.status()).toMatchObject({ connected: false, lastError: "the watch broke: cut" });
-    const again = copies.watch("web", endless).next();
+    const again = copies.watch("web", endless()).next();
     await clock.advance(100);
     opened[1]?.sink.reset(new Map([["web/a", doc(1)]]));
     expect((await again).value).toMatchObject([{ type: "reset" }]);
@@ -62,7 +63,7 @@ describe("mirror", () => {
   it("spaces its attempts, however many come again at once, until one has lived for a while", async () => {
     const { clock, opened, copies } = setUp();
     const comeAgain = (): unknown =>
-      Promise.allSettled(Array.from({ length: 1_000 }, (_, index) => copies.watch(`s${index}`, endless).next()));
+      Promise.allSettled(Array.from({ length: 1_000 }, (_, index) => copies.watch(`s${index}`, endless()).next()));
     const restsMs: number[] = [];
     for (let attempt = 1; attempt <= 7; attempt++) {
       void comeAgain();
@@ -94,7 +95,7 @@ describe("mirror", () => {
 
   it("makes a watcher that falls too far behind begin anew", async () => {
     const { opened, copies } = setUp();
-    const watch = copies.watch("web", endless);
+    const watch = copies.watch("web", endless());
     const first = watch.next();
     opened[0]?.sink.reset(new Map());
     await first;
@@ -104,7 +105,7 @@ describe("mirror", () => {
 
   it("stops its source on close, and refuses from then on", async () => {
     const { opened, copies } = setUp();
-    const watch = copies.watch("web", endless);
+    const watch = copies.watch("web", endless());
     const first = watch.next();
     opened[0]?.sink.reset(new Map());
     await first;
@@ -113,6 +114,6 @@ describe("mirror", () => {
     opened[0]?.fail(new Error("stopped"));
     await closing;
     await expect(watch.next()).rejects.toBeInstanceOf(StackError);
-    await expect(copies.join(endless)).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(copies.join(endless())).rejects.toMatchObject({ code: "CLOSED" });
   });
 });
