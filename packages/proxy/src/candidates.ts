@@ -61,7 +61,7 @@ export function pickAnother(
 }
 
 /** Of two at random the one with less to do: the requests of a dead backend must not all go to the same other one. */
-function anyOf(backends: readonly Backend[], random: Random): Backend | undefined {
+export function anyOf(backends: readonly Backend[], random: Random): Backend | undefined {
   const at = Math.floor(random() * backends.length);
   const one = backends[at];
   if (one === undefined || backends.length === 1) return one;

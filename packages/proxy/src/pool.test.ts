@@ -1,6 +1,7 @@
 import { eventBus, systemClock } from "@smartstack/core";
 import { fakeClock, seededRandom } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
+import type { Backend } from "./backend.ts";
 import { NO_HASH } from "./balance/balance.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { type BalanceName, DEFAULT_SHARING, type ServiceSpec } from "./snapshot.ts";
@@ -95,6 +96,33 @@ it("gives a label's subset its percentage", () => {
   const { pool } = poolOf({ backends, sharing });
   expect(picks(pool, 400).c).toBe(20);
 });
+
+it.each(["round_robin", "least_conn", "random", "ewma", "source"] satisfies BalanceName[])(
+  "%s gives backends their shares again when all come back from an ejection",
+  (balance) => {
+    const { pool } = poolOf({ balance, backends: ["a", "b", "c"].map((key, n) => backendSpec(key, n + 1)) });
+    const shares = (): Record<string, number> => {
+      const counts: Record<string, number> = {};
+      for (let n = 0; n < 300; n++) {
+        const { key } = pool.pick([], n * 14_316_557) ?? { key: "none" };
+        counts[key] = (counts[key] ?? 0) + 1;
+      }
+      return counts;
+    };
+    const backends = [...new Set(Array.from({ length: 1_000 }, (_, n) => pool.pick([], n * 14_316_557) as Backend))];
+    const before = shares();
+    // Any number of them may be out together, and come back in any order.
+    for (const order of [[0], [0, 1], [1, 0], [0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]) {
+      const out = order.toSorted().map((n) => backends[n] as Backend);
+      for (const backend of out) pool.failed(backend, "refused");
+      pool.pick([], 1);
+      for (const n of order) pool.tell((backends[n] as Backend).key, true, "probe passed");
+      const after = shares();
+      for (const { key } of backends)
+        expect(Math.abs((after[key] ?? 0) - (before[key] ?? 0)), `${key}, ${order}`).toBeLessThan(60);
+    }
+  },
+);
 
 it("takes another algorithm at once, counting what runs on", () => {
   const { pool, apply } = poolOf({ backends: [backendSpec("a", 1), backendSpec("b", 2)] });

@@ -2,10 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { Cancel, Clock, EventBus, InstanceState, Random } from "@smartstack/core";
 import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
 import { statusOf } from "./backend-status.ts";
-import { NO_HASH, type Picker } from "./balance/balance.ts";
+import type { Picker } from "./balance/balance.ts";
 import { BALANCERS } from "./balance/index.ts";
-import { roundRobin } from "./balance/round-robin.ts";
-import { type Candidates, groupCandidates, pickAnother } from "./candidates.ts";
+import { anyOf, type Candidates, groupCandidates, pickAnother } from "./candidates.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
 import { createDrains } from "./drains.ts";
 import { afterProbe, afterTrafficFailure, type Health, UNCHECKED } from "./health.ts";
@@ -62,7 +61,6 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   let hasUsable = false;
   let candidates: Candidates = groupCandidates([]);
   let picker = newPicker(first);
-  const lastResort = roundRobin<Backend>({ random });
   let ramping: Cancel | undefined;
   const checker: Checker = createChecker({
     clock,
@@ -103,7 +101,6 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     candidates = groupCandidates(ordered, sharing, nowMs);
     hasUsable = candidates.chosen.length > 0;
     picker.update(candidates.chosen);
-    lastResort.update(candidates.ejected);
     ramping?.();
     ramping = undefined;
     if (candidates.chosen.some(({ rampFromMs }) => nowMs - rampFromMs < sharing.slowStartMs))
@@ -177,7 +174,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   const pool: Pool = {
     apply,
     pick(tried, hash) {
-      if (tried.length === 0) return picker.pick(hash) ?? lastResort.pick(NO_HASH);
+      if (tried.length === 0) return picker.pick(hash) ?? anyOf(candidates.ejected, random);
       return pickAnother(candidates, picker, hash, tried, random);
     },
     begin(backend) {
