@@ -47,7 +47,7 @@ const BACKEND: BackendStatus = {
   reason: "up",
   sinceMs: 2_000,
   container: "0123456789ab",
-  counters: { active: 0, connections: 1, requests: 7, failures: 2, retries: 0, bytesIn: 0, bytesOut: 0 },
+  counters: { active: 0, connections: 1, requests: 7, failures: 2, ejections: 0, retries: 0, bytesIn: 0, bytesOut: 0 },
 };
 const WEB: ServiceStatus = {
   name: "web",

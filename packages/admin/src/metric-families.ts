@@ -156,6 +156,7 @@ function backendMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
   const connections = counter("backend_connections_total", "Connections opened to it", labels);
   const requests = counter("backend_requests_total", "Requests sent to it", labels);
   const failures = counter("backend_failures_total", "Failed connections and requests", labels);
+  const ejections = counter("backend_ejections_total", "Times it was taken out for what its answers showed", labels);
   const retries = counter("backend_retries_total", "Attempts that were made again elsewhere", labels);
   const received = counter("backend_received_bytes_total", "Bytes read from it", labels);
   const sent = counter("backend_sent_bytes_total", "Bytes written to it", labels);
@@ -168,6 +169,7 @@ function backendMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
     connections,
     requests,
     failures,
+    ejections,
     retries,
     received,
     sent,
@@ -185,6 +187,7 @@ function backendMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
         connections.inc(label, counters.connections);
         requests.inc(label, counters.requests);
         failures.inc(label, counters.failures);
+        ejections.inc(label, counters.ejections);
         retries.inc(label, counters.retries);
         received.inc(label, counters.bytesOut);
         sent.inc(label, counters.bytesIn);

@@ -19,7 +19,16 @@ import { status } from "./commands/status.ts";
 import { wait } from "./commands/wait.ts";
 import { table } from "./table.ts";
 
-const counters = { active: 0, connections: 0, requests: 7, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
+const counters = {
+  active: 0,
+  connections: 0,
+  requests: 7,
+  failures: 0,
+  ejections: 0,
+  retries: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+};
 const web: ServiceStatus = {
   name: "web",
   mode: "http",

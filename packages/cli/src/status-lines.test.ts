@@ -128,7 +128,16 @@ describe("containers", () => {
 });
 
 it("services stand apart, and their backends line up", () => {
-  const counters = { active: 0, connections: 0, requests: 7, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
+  const counters = {
+    active: 0,
+    connections: 0,
+    requests: 7,
+    failures: 0,
+    ejections: 0,
+    retries: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  };
   const backend = {
     id: "0123456789ab-80",
     address: "172.17.0.2:80",

@@ -52,6 +52,14 @@ export interface EventTable {
     readonly up: boolean;
     readonly reason: string;
   };
+  /** Out of its pool for what its answers showed, for a while; and in it again. */
+  "backend.ejected": {
+    readonly service: string;
+    readonly id: string;
+    readonly address: string;
+    readonly reason: string;
+  };
+  "backend.returned": { readonly service: string; readonly id: string; readonly address: string };
   "listener.bound": { readonly service: string; readonly address: string };
   "listener.failed": { readonly service: string; readonly address: string; readonly reason: string };
   "listener.closed": { readonly service: string; readonly address: string };

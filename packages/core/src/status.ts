@@ -50,6 +50,8 @@ export interface BackendCounters {
   readonly connections: number;
   readonly requests: number;
   readonly failures: number;
+  /** Times it was taken out for what its answers showed. */
+  readonly ejections: number;
   readonly retries: number;
   readonly bytesIn: number;
   readonly bytesOut: number;

@@ -4,13 +4,12 @@ import type { ProxyBackendStatus } from "./snapshot.ts";
 /** The proxy's part of a backend's status. */
 export function statusOf(backend: Backend): ProxyBackendStatus {
   const { key, health, usable, weight, sinceMs, local, counters, active } = backend;
-  const reason = usable && weight === 0 ? `${backend.reason}; in reserve: ${reserveReason(backend)}` : backend.reason;
-  const effectiveWeight = usable ? weight : 0;
+  const reason = usable === weight > 0 ? backend.reason : `${backend.reason}; ${shareReason(backend)}`;
   const shown = {
     key,
     health: health.status,
     usable,
-    effectiveWeight,
+    effectiveWeight: weight,
     reason,
     sinceMs,
     counters: { active, ...counters },
@@ -18,7 +17,9 @@ export function statusOf(backend: Backend): ProxyBackendStatus {
   return local === undefined ? shown : { ...shown, local };
 }
 
-function reserveReason({ spec }: Backend): string {
-  if (spec.backup === true) return "a backup";
-  return spec.subset === undefined ? "another zone" : `subset ${spec.subset} or its zone gets nothing`;
+/** Why a usable one gets nothing, or another one something. */
+function shareReason({ spec, usable }: Backend): string {
+  if (!usable) return "gets traffic all the same, as too few are left";
+  if (spec.backup === true) return "in reserve: a backup";
+  return `in reserve: ${spec.subset === undefined ? "another zone" : `subset ${spec.subset} or its zone gets nothing`}`;
 }

@@ -2,6 +2,7 @@ import type { InstanceState } from "@smartstack/core";
 import { addressOf, unixPath } from "./backend-address.ts";
 import { type Candidate, newNotes } from "./balance/balance.ts";
 import { type Health, UNCHECKED } from "./health.ts";
+import { nothingSeen, type Seen } from "./outlier.ts";
 import type { BackendSpec, CheckSpec } from "./snapshot.ts";
 import type { Upstream } from "./upstream.ts";
 import type { Wire } from "./wire.ts";
@@ -18,6 +19,10 @@ export interface Backend extends Candidate {
   weight: number;
   active: number;
   health: Health;
+  /** What its answers showed of it. */
+  readonly seen: Seen;
+  /** Set while it is out for what its answers showed. */
+  ejection: Ejection | undefined;
   /** An operator's word for this proxy alone. */
   local: InstanceState | undefined;
   /** The verdict, derived from all of the above by `judge`. */
@@ -36,10 +41,17 @@ export interface Backend extends Candidate {
   readonly idle: Upstream[];
 }
 
+export interface Ejection {
+  readonly reason: string;
+  /** Its time is over, and a probe decides. */
+  readonly probed: boolean;
+}
+
 interface Counters {
   connections: number;
   requests: number;
   failures: number;
+  ejections: number;
   retries: number;
   bytesIn: number;
   bytesOut: number;
@@ -58,13 +70,15 @@ export function createBackend(spec: BackendSpec, check: CheckSpec, nowMs: number
     notes: newNotes(),
     // Checked always = not trusted before: one failed first probe is enough, as HAProxy starts its servers.
     health: check.when === "always" ? { ...UNCHECKED, streak: check.fall - 1 } : UNCHECKED,
+    seen: nothingSeen(),
+    ejection: undefined,
     local: undefined,
     usable: false,
     reason: "",
     sinceMs: nowMs,
     rampFromMs: Number.NEGATIVE_INFINITY,
     removed: false,
-    counters: { connections: 0, requests: 0, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 },
+    counters: { connections: 0, requests: 0, failures: 0, ejections: 0, retries: 0, bytesIn: 0, bytesOut: 0 },
     wires: new Set(),
     idle: [],
   };
@@ -85,7 +99,7 @@ export function isChecked(backend: Backend, check: CheckSpec): boolean {
   return check.when !== "off" || backend.spec.suspect;
 }
 
-/** Is it usable, and why (not)? The registry's state first, then the operator's, then weight, then health. */
+/** Is it usable, and why (not)? The registry's state first, then the operator's, then weight, then health, then what traffic showed. */
 export function judge(backend: Backend): { readonly usable: boolean; readonly reason: string } {
   if (backend.removed) return { usable: false, reason: "removed" };
   if (backend.spec.state !== "up") return { usable: false, reason: `${backend.spec.state} (registry)` };
@@ -93,6 +107,7 @@ export function judge(backend: Backend): { readonly usable: boolean; readonly re
     return { usable: false, reason: `${backend.local} (local)` };
   if (backend.spec.weight === 0) return { usable: false, reason: "weight 0" };
   if (backend.health.status === "down") return { usable: false, reason: backend.health.reason };
+  if (backend.ejection !== undefined) return { usable: false, reason: backend.ejection.reason };
   if (backend.spec.suspect) return { usable: true, reason: "suspect: its registration vanished, probed every second" };
   return { usable: true, reason: backend.health.status === "up" ? "up" : backend.health.reason };
 }

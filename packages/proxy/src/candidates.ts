@@ -21,9 +21,11 @@ export function groupCandidates(
   nowMs = 0,
 ): Candidates {
   const offered = backends.filter(isOffered);
+  const { length: usableCount } = offered.filter(({ usable }) => usable);
+  const panics = usableCount * 100 < offered.length * (sharing.panicPercent ?? 0);
   const sharers = offered.map(({ spec, usable, rampFromMs }) => ({
     weight: spec.weight * ramp(nowMs - rampFromMs, sharing.slowStartMs),
-    usable,
+    usable: usable || panics,
     backup: spec.backup === true,
     zone: spec.zone,
     subset: spec.subset,
@@ -33,7 +35,7 @@ export function groupCandidates(
   return {
     chosen: offered.filter(({ weight }) => weight > 0),
     spare: offered.filter(({ weight, usable }) => usable && weight === 0),
-    ejected: offered.filter(({ usable }) => !usable),
+    ejected: offered.filter(({ weight, usable }) => !usable && weight === 0),
   };
 }
 

@@ -25,7 +25,8 @@ export function probePlan(backend: Backend, check: CheckSpec, stale: boolean): P
   if (backend.health.status === "down") {
     return { firstMs: Math.min(FIRST_AFTER_EJECTION_MS, check.intervalMs), intervalMs: check.intervalMs };
   }
-  if (check.when === "always" || stale) return { firstMs: 0, intervalMs: check.intervalMs };
+  if (check.when === "always" || stale || backend.ejection?.probed === true)
+    return { firstMs: 0, intervalMs: check.intervalMs };
   return undefined;
 }
 

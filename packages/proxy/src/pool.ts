@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Cancel, Clock, EventBus, InstanceState, Random } from "@smartstack/core";
 import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
 import { statusOf } from "./backend-status.ts";
@@ -8,6 +7,8 @@ import { anyOf, type Candidates, groupCandidates, pickAnother } from "./candidat
 import { type Checker, createChecker, type Probe } from "./checker.ts";
 import { createDrains } from "./drains.ts";
 import { afterProbe, afterTrafficFailure, type Health, UNCHECKED } from "./health.ts";
+import { noteAsked, SAMPLES_MIN } from "./outlier.ts";
+import { createPassive } from "./passive.ts";
 import { rampStepMs } from "./shares.ts";
 import {
   type BackendSpec,
@@ -17,7 +18,11 @@ import {
   type ProxyBackendStatus,
   type ServiceSpec,
 } from "./snapshot.ts";
+import { sameBackend, sameBalance, sameCheck } from "./spec-changes.ts";
 import { closeIdle } from "./upstream.ts";
+
+/** One answer in so many is timed, of a backend whose pace is known. */
+const TIMED_OF = 8;
 
 export interface PoolOptions {
   readonly clock: Clock;
@@ -36,12 +41,17 @@ export interface Pool {
   /** A request or connection goes to the backend, and is over; each `begin` has its `end`. */
   begin(backend: Backend): void;
   end(backend: Backend): void;
-  /** The algorithm wants to be told of `answered`. */
-  timed: boolean;
-  /** The backend began to answer this many milliseconds after it was asked. */
-  answered(backend: Backend, ms: number): void;
-  /** Live traffic could not connect to it, or was reset by it before an answer. */
+  /** Follows `begin`. `whole`: nothing of the request is still to come from the client. Returns now, monotonic. */
+  asked(backend: Backend, whole: boolean): number;
+  /** The backend began to answer what it was asked then. */
+  answered(backend: Backend, askedMs: number): void;
+  /** Live traffic could not connect to it. */
   failed(backend: Backend, reason: string): void;
+  /** It reset a connection under a request, before an answer. */
+  reset(backend: Backend, reason: string): void;
+  /** Its answer was as good as it could be, or none: an error of the server, garbage, silence. */
+  well(backend: Backend): void;
+  badly(backend: Backend, reason: string): void;
   /** The same, seen by another process that serves this pool. */
   failedElsewhere(key: string, reason: string): void;
   /** What another process, which probes for this one, found. */
@@ -66,7 +76,17 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     clock,
     random,
     probe: options.probe,
-    onResult: (backend, result) => setHealth(backend, afterProbe(backend.health, result, spec.check)),
+    onResult(backend, result) {
+      setHealth(backend, afterProbe(backend.health, result, spec.check));
+      passive.probed(backend, result.ok);
+    },
+  });
+  const passive = createPassive({
+    clock,
+    spec: () => spec.outlier,
+    backends: () => backends.values(),
+    isProbed: (backend) => isChecked(backend, spec.check),
+    onChange: tellEjection,
   });
 
   /** Everything that follows from a change of one backend's spec, health or local state. */
@@ -115,9 +135,22 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     regroup();
     if ((before.status === "down") === (next.status === "down")) return;
     const up = next.status !== "down";
+    if (up) passive.recovered(backend);
     const { key, address } = backend;
     events.publish("backend.health", { service: spec.name, id: key, address, up, reason: next.reason });
     onHealth?.({ service: spec.name, key, up, reason: next.reason });
+  }
+
+  function tellEjection(backend: Backend): void {
+    const was = backend.usable;
+    settle(backend);
+    regroup();
+    const { key: id, address, ejection, counters } = backend;
+    if (ejection === undefined) events.publish("backend.returned", { service: spec.name, id, address });
+    else if (was) {
+      counters.ejections++;
+      events.publish("backend.ejected", { service: spec.name, id, address, reason: ejection.reason });
+    }
   }
 
   function put(next: BackendSpec, checkChanged: boolean): void {
@@ -141,6 +174,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   function remove(backend: Backend): void {
     backends.delete(backend.key);
     backend.removed = true;
+    passive.forget(backend);
     settle(backend);
   }
 
@@ -157,11 +191,10 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       for (const backend of next.backends) put(backend, checkChanged);
       if (backends.size > next.backends.length) removeOthers(next.backends);
     }
-    if (next.balance !== previous.balance || !isDeepStrictEqual(next.hash, previous.hash)) {
+    if (!sameBalance(previous, next)) {
       // Lets go of what it wrote on them.
       picker.update([]);
       picker = newPicker(next);
-      pool.timed = picker.answered !== undefined;
     }
     regroup();
   }
@@ -185,9 +218,28 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       backend.active--;
       picker.loaded?.(backend, -1);
     },
-    timed: picker.answered !== undefined,
-    answered: (backend, ms) => picker.answered?.(backend, ms),
+    asked(backend, whole) {
+      const nowMs = clock.monotonic();
+      noteAsked(backend.seen, backend.active, whole, nowMs);
+      return nowMs;
+    },
+    answered(backend, askedMs) {
+      const { seen } = backend;
+      seen.unanswered = 0;
+      if (picker.answered === undefined && seen.samples >= SAMPLES_MIN && seen.asked % TIMED_OF > 0) return;
+      const ms = clock.monotonic() - askedMs;
+      picker.answered?.(backend, ms);
+      passive.timed(backend, ms);
+    },
     failed,
+    reset(backend, reason) {
+      failed(backend, reason);
+      passive.reset(backend, reason);
+    },
+    well(backend) {
+      if (backend.seen.streak > 0) backend.seen.streak = 0;
+    },
+    badly: passive.failed,
     failedElsewhere(key, reason) {
       const backend = backends.get(key);
       if (backend !== undefined) failed(backend, reason);
@@ -213,30 +265,11 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     stop() {
       ramping?.();
       checker.stop();
+      passive.stop();
       drains.stop();
       for (const backend of backends.values()) closeIdle(backend);
     },
   };
   apply(first);
   return pool;
-}
-
-function sameBackend(a: BackendSpec, b: BackendSpec): boolean {
-  return (
-    a.weight === b.weight &&
-    a.state === b.state &&
-    a.suspect === b.suspect &&
-    a.backup === b.backup &&
-    a.zone === b.zone &&
-    a.subset === b.subset &&
-    a.id === b.id
-  );
-}
-
-function sameCheck(a: ServiceSpec, b: ServiceSpec): boolean {
-  return (
-    a.stale === b.stale &&
-    a.timeouts.drainMs === b.timeouts.drainMs &&
-    (a.check === b.check || isDeepStrictEqual(a.check, b.check))
-  );
 }

@@ -1,4 +1,5 @@
 import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters, StatusRange } from "@smartstack/core";
+import type { OutlierSpec } from "./outlier.ts";
 import type { ProxyVersion } from "./proxy-protocol/header.ts";
 
 /** Where a listener accepts: an address and port, or the path of a unix socket. */
@@ -39,6 +40,8 @@ export interface SharingSpec {
   readonly subsets: readonly SubsetSpec[];
   /** In how many milliseconds a backend that comes to others grows to its full weight; 0 = at once. */
   readonly slowStartMs: number;
+  /** With a smaller part of them usable, percent, all that are offered get traffic: too few would drown. 0 = off. */
+  readonly panicPercent?: number;
 }
 
 export interface SubsetSpec {
@@ -174,6 +177,8 @@ export interface ServiceSpec {
   readonly timeouts: TimeoutSpec;
   /** For http; default `DEFAULT_RETRY_BUDGET`. */
   readonly retryBudget?: RetryBudgetSpec;
+  /** Absent: no backend is ejected for what its answers show. */
+  readonly outlier?: OutlierSpec;
   /** The Host header sent on: as the client sent it, the backend's address, or a fixed name. */
   readonly host: "keep" | "backend" | { readonly name: string };
   /** Answers the proxy gives in a backend's place say why. Default true; false hides what they tell of the inside. */

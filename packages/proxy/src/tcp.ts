@@ -49,19 +49,22 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
     const preface = prefaceOf(client, service, opening);
     const dialOptions = { wheel, connectMs, onFailure: service.pool.failed, preface };
     service.pool.begin(backend);
-    const askedMs = clock.monotonic();
+    const askedMs = service.pool.asked(backend, false);
+    let answered = false;
     // Nothing is read from it before it is joined: there is nothing to hear of but its end.
     const owner: WireOwner = {
       ...NOBODY,
-      wireClosed() {
+      wireClosed(error) {
         service.pool.end(backend);
         upstream = undefined;
+        if (joined && !answered && error?.code === "ECONNRESET" && !client.destroyed)
+          service.pool.badly(backend, "connection reset before its first byte");
         if (!joined && !client.destroyed) attempt();
       },
     };
     const dialled = dial(backend, dialOptions, owner, () => {
       joined = true;
-      service.pool.answered(backend, clock.monotonic() - askedMs);
+      service.pool.answered(backend, askedMs);
       join(client, dialled, {
         wheel,
         idleMs: tcpIdleMs,
@@ -70,6 +73,9 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
         },
         onOut: (count) => {
           counters.bytesOut += count;
+          if (answered) return;
+          answered = true;
+          service.pool.well(backend);
         },
       });
     });

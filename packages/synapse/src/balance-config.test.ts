@@ -53,6 +53,7 @@ describe("shares", () => {
       backups: "all",
       subsets: [{ name: "canary", share: 5 }],
       slowStartMs: 30_000,
+      panicPercent: 0,
     });
     expect(subsetOf({ version: "v2", more: "x" }, settings.subsets)).toBe("canary");
     expect(subsetOf({ version: "v1" }, settings.subsets)).toBeUndefined();

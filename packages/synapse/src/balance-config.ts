@@ -62,7 +62,7 @@ function withHash(algorithm: BalanceName, hash: HashSpec): BalanceConfig {
   return HASHING.includes(algorithm) ? { algorithm, hash } : { algorithm };
 }
 
-const percent = z
+export const percent = z
   .union([z.number(), z.string().regex(/^\d{1,3}(\.\d+)?%?$/, 'expected percent, such as "5%"')])
   .transform((value) => Number.parseFloat(String(value)))
   .pipe(z.number().min(0).max(100));
@@ -88,6 +88,8 @@ export const sharingKeys = {
   zone_first: z.boolean().default(true),
   /** Which backups stand in when nobody else can: HAProxy's `option allbackups`, or without it. */
   backups: z.enum(["all", "first"]).default("first"),
+  /** With a smaller part of the backends usable, all get traffic. */
+  panic: percent.prefault(0),
   subsets: subsets.default({}),
 };
 
@@ -95,6 +97,7 @@ interface SharingSettings {
   readonly slow_start: number;
   readonly zone_first: boolean;
   readonly backups: "all" | "first";
+  readonly panic: number;
   readonly subsets: SubsetsConfig;
 }
 
@@ -105,6 +108,7 @@ export function sharingOf(settings: SharingSettings, zone: string | undefined): 
     backups: settings.backups,
     subsets: Object.entries(settings.subsets).map(([name, { share }]) => ({ name, share })),
     slowStartMs: settings.slow_start,
+    panicPercent: settings.panic,
   };
 }
 

@@ -1,5 +1,5 @@
 import { loadConfig } from "@smartstack/core";
-import { DEFAULT_CHECK, DEFAULT_TIMEOUTS } from "@smartstack/proxy";
+import { DEFAULT_CHECK, DEFAULT_OUTLIER, DEFAULT_TIMEOUTS } from "@smartstack/proxy";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { type SynapseConfig, synapseConfig } from "./config.ts";
@@ -126,7 +126,9 @@ describe("synapseConfig", () => {
           ],
           expect: "pong",
         },
+        outlier: DEFAULT_OUTLIER,
         timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 250, serverMs: 2_000 },
+        panic: 0,
         retry_budget: { ratio: 0.2, min_per_second: 10 },
         host: "backend",
         tell_reasons: true,
@@ -144,6 +146,18 @@ describe("synapseConfig", () => {
     });
     expect(() => service("default_servers: [{host: unix:/run/a.sock, port: 1}]")).toThrow(/has no port/);
     expect(() => service("default_servers: [{host: 10.0.0.1}]")).toThrow(/expected a port/);
+  });
+
+  it("takes rules for outliers, or none", () => {
+    const rules = (text: string) => service(`{proxy: {outlier: ${text}}}`).proxy.outlier;
+    expect(rules("{}")).toEqual(DEFAULT_OUTLIER);
+    expect(rules("off")).toBeUndefined();
+    expect(rules("{failures: 20%, eject: 1s, max_out: 10, slower: 4}")).toEqual({
+      ...DEFAULT_OUTLIER,
+      ...{ failureRatio: 0.2, ejectMs: 1_000, outPercentMax: 10, latencyFactor: 4 },
+    });
+    for (const wrong of ["maybe", "{consecutive: 0}", "{max_out: 101}"])
+      expect(() => rules(wrong), wrong).toThrow(/outlier/);
   });
 
   it("takes a budget for retries", () => {

@@ -20,6 +20,8 @@ import { z } from "zod";
 import { balance, sharingKeys } from "./balance-config.ts";
 import { discovery } from "./discovery-config.ts";
 import { listen } from "./listen.ts";
+import { OFF } from "./off.ts";
+import { outlier } from "./outlier-config.ts";
 
 /** What discovered services may ask for, both ends included. */
 export interface PortRange {
@@ -31,9 +33,6 @@ export type DefaultServer = z.output<typeof defaultServer>;
 export type ServiceConfig = z.output<typeof service>;
 export type SynapseConfig = z.output<typeof synapseConfig>;
 export type ProxySettings = z.output<typeof proxySettings>;
-
-/** YAML 1.1 reads a bare off as false; the loader hands the source text on. */
-const OFF = /^(off|no|false)$/i;
 
 const weight = z.int().min(0).max(256);
 
@@ -186,6 +185,7 @@ const proxySettings = z
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),
+    outlier: outlier.prefault({}),
     timeouts: timeouts.prefault({}),
     retry_budget: retryBudget.prefault({}),
     host: host.prefault("keep"),

@@ -15,6 +15,7 @@ const NO_COUNTERS: BackendCounters = {
   connections: 0,
   requests: 0,
   failures: 0,
+  ejections: 0,
   retries: 0,
   bytesIn: 0,
   bytesOut: 0,

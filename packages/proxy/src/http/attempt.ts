@@ -73,7 +73,7 @@ function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   conversation.attempts++;
   tried.push(backend);
   pool.begin(backend);
-  conversation.askedMs = pool.timed ? surroundings.clock.monotonic() : 0;
+  conversation.askedMs = pool.asked(backend, conversation.idempotent);
   backend.counters.requests++;
   conversation.backend = backend;
   conversation.doubtful = false;
@@ -150,7 +150,7 @@ export function closedUnanswered(
     return;
   }
   // On a kept connection a reset is only its age; on a new one something is wrong with the backend.
-  if (!reused) conversation.service.pool.failed(upstream.backend, "connection reset before an answer");
+  if (!reused) conversation.service.pool.reset(upstream.backend, "connection reset before an answer");
   if (reused || (conversation.idempotent && conversation.attempts < ATTEMPTS_MAX)) {
     died(conversation, { how: "reset", reused }, reason);
   } else lookForBackend(conversation, upstream.backend, reason);
@@ -186,7 +186,11 @@ function died(conversation: Conversation, death: Death, reason: string): void {
   const head = heldHead(conversation.held);
   const retriable = { idempotent: conversation.idempotent, held: head !== undefined };
   dropExchange(conversation);
-  if (backend !== undefined && death.how !== "connect") backend.counters.failures++;
+  if (backend !== undefined && death.how !== "connect") {
+    backend.counters.failures++;
+    // A kept connection's end is its age.
+    if (!death.reused) service.pool.badly(backend, reason);
+  }
   if (head === undefined || !mayRetry(retriable, death) || !hasTime(conversation, death)) {
     const status = death.how === "connect" ? 503 : 502;
     if (status === 503) service.counters.noBackend++;

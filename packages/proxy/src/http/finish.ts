@@ -1,3 +1,4 @@
+import type { Backend } from "../backend.ts";
 import { flushStage, stage } from "../stage.ts";
 import { dropUpstream, releaseUpstream } from "../upstream.ts";
 import { cannedResponse } from "./canned.ts";
@@ -62,6 +63,18 @@ export function fail(conversation: Conversation, status: number, reason: string)
   endExchange(conversation);
   if (persists) waitForRequest(conversation);
   else closeGently(conversation);
+}
+
+/** The same, by a backend's fault. */
+export function failBy(conversation: Conversation, backend: Backend, status: 502 | 504, problem: string): void {
+  conversation.service.pool.badly(backend, problem);
+  fail(conversation, status, `backend ${backend.key}: ${problem}`);
+}
+
+/** The same, by a backend's fault, after the answer began. */
+export function cutOffBy(conversation: Conversation, backend: Backend): void {
+  conversation.service.pool.badly(backend, "its answer broke off");
+  cutOff(conversation);
 }
 
 /** The answer broke off: the client must see that it is not whole. */

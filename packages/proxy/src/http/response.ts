@@ -1,9 +1,10 @@
+import type { Backend } from "../backend.ts";
 import { flushStage, stage } from "../stage.ts";
 import { join } from "../tunnel.ts";
 import type { Upstream } from "../upstream.ts";
 import { BROKEN, beginBody, feedBody } from "./body.ts";
 import { type Conversation, TUNNEL } from "./conversation.ts";
-import { complete, cutOff, fail } from "./finish.ts";
+import { complete, cutOffBy, failBy } from "./finish.ts";
 import { forwardResponse } from "./forward.ts";
 import { CHUNKED, createHead, UNTIL_CLOSE } from "./head.ts";
 import { letGo } from "./held.ts";
@@ -19,16 +20,15 @@ const head = createHead();
 /** Bytes of the backend's answer. */
 export function receive(conversation: Conversation, upstream: Upstream, chunk: Buffer): void {
   const { wire, surroundings, service, timeout } = conversation;
-  if (!conversation.answered && conversation.askedMs > 0)
-    service.pool.answered(upstream.backend, surroundings.clock.monotonic() - conversation.askedMs);
+  if (!conversation.answered) service.pool.answered(upstream.backend, conversation.askedMs);
   conversation.answered = true;
   letGo(conversation.held);
   upstream.backend.counters.bytesOut += chunk.length;
-  if (conversation.headSent) receiveBody(conversation, chunk, 0);
+  if (conversation.headSent) receiveBody(conversation, upstream.backend, chunk, 0);
   else {
     const bytes = conversation.partial === undefined ? chunk : Buffer.concat([conversation.partial, chunk]);
     const bodyStart = receiveHead(conversation, upstream, bytes);
-    if (bodyStart !== STILL_IN_HEAD) receiveBody(conversation, bytes, bodyStart);
+    if (bodyStart !== STILL_IN_HEAD) receiveBody(conversation, upstream.backend, bytes, bodyStart);
   }
   if (conversation.upstream !== upstream || conversation.phase === TUNNEL) return;
   surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
@@ -42,11 +42,11 @@ function receiveHead(conversation: Conversation, upstream: Upstream, bytes: Buff
     const verdict = parseResponse(bytes, at, head, conversation.toHead);
     if (verdict === NEED_MORE) break;
     if (verdict !== COMPLETE) {
-      fail(conversation, 502, `backend ${upstream.backend.key}: ${head.problem}`);
+      failBy(conversation, upstream.backend, 502, head.problem);
       return STILL_IN_HEAD;
     }
     if (head.status >= 200) {
-      beginFinal(conversation, bytes);
+      beginFinal(conversation, upstream.backend, bytes);
       return head.end;
     }
     if (head.status === 101) {
@@ -54,7 +54,7 @@ function receiveHead(conversation: Conversation, upstream: Upstream, bytes: Buff
       return STILL_IN_HEAD;
     }
     if (++conversation.interims > INTERIMS_MAX) {
-      fail(conversation, 502, `backend ${upstream.backend.key}: more than ${INTERIMS_MAX} interim responses`);
+      failBy(conversation, upstream.backend, 502, `more than ${INTERIMS_MAX} interim responses`);
       return STILL_IN_HEAD;
     }
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
@@ -67,7 +67,7 @@ function receiveHead(conversation: Conversation, upstream: Upstream, bytes: Buff
   return STILL_IN_HEAD;
 }
 
-function beginFinal(conversation: Conversation, bytes: Buffer): void {
+function beginFinal(conversation: Conversation, backend: Backend, bytes: Buffer): void {
   const { service, wire, clientMinor, requestBody } = conversation;
   const dechunk = head.framing === CHUNKED && clientMinor === 0;
   const endsWithConnection = head.framing === UNTIL_CLOSE || dechunk;
@@ -78,15 +78,17 @@ function beginFinal(conversation: Conversation, bytes: Buffer): void {
   conversation.persists = conversation.clientPersists && !endsWithConnection && requestBody.done && !service.draining;
   const statusClass = Math.floor(head.status / 100);
   service.counters.responses[statusClass] = (service.counters.responses[statusClass] as number) + 1;
+  if (statusClass === 5) service.pool.badly(backend, `status ${head.status}`);
+  else service.pool.well(backend);
   const connection = conversation.persists ? (clientMinor === 0 ? "keep-alive" : undefined) : "close";
   forwardResponse(bytes, head, { connection, dechunk }, wire);
   beginBody(conversation.responseBody, head.framing, head.contentLength, dechunk);
 }
 
-function receiveBody(conversation: Conversation, bytes: Buffer, from: number): void {
+function receiveBody(conversation: Conversation, backend: Backend, bytes: Buffer, from: number): void {
   const end = feedBody(conversation.responseBody, bytes, from, toClient, conversation);
   if (end === BROKEN) {
-    cutOff(conversation);
+    cutOffBy(conversation, backend);
     return;
   }
   if (!conversation.responseBody.done) return;
@@ -103,11 +105,11 @@ function toClient(conversation: Conversation, bytes: Buffer, from: number, to: n
 export function endedAnswering(conversation: Conversation, upstream: Upstream): void {
   const { responseBody, headSent } = conversation;
   if (!headSent) {
-    fail(conversation, 502, `backend ${upstream.backend.key}: closed within the response's head`);
+    failBy(conversation, upstream.backend, 502, "closed within the response's head");
     return;
   }
   if (responseBody.framing !== UNTIL_CLOSE) {
-    cutOff(conversation);
+    cutOffBy(conversation, upstream.backend);
     return;
   }
   responseBody.done = true;
@@ -117,17 +119,17 @@ export function endedAnswering(conversation: Conversation, upstream: Upstream): 
 /** The connection broke after the answer began. */
 export function closedAnswering(conversation: Conversation, upstream: Upstream): void {
   if (conversation.headSent) {
-    cutOff(conversation);
+    cutOffBy(conversation, upstream.backend);
     return;
   }
-  fail(conversation, 502, `backend ${upstream.backend.key}: connection lost within the response's head`);
+  failBy(conversation, upstream.backend, 502, "connection lost within the response's head");
 }
 
 // 101: from here on the bytes are the two ends' own, in both directions.
 function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: Buffer): void {
   const { wire, service, surroundings, timeout, input } = conversation;
   if (!conversation.upgrade || !conversation.requestBody.done || !head.upgrade) {
-    fail(conversation, 502, `backend ${upstream.backend.key}: switched to a protocol nobody asked for`);
+    failBy(conversation, upstream.backend, 502, "switched to a protocol nobody asked for");
     return;
   }
   conversation.phase = TUNNEL;

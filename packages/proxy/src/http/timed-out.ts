@@ -1,6 +1,6 @@
 import { endDoubt } from "./attempt.ts";
 import { type Conversation, EXCHANGING, IDLE, READING_HEAD } from "./conversation.ts";
-import { closeGently, cutOff, fail } from "./finish.ts";
+import { closeGently, cutOff, fail, failBy } from "./finish.ts";
 
 /** The conversation's one timeout is over: what that means is its phase's. */
 export function timedOut(conversation: Conversation): void {
@@ -30,5 +30,5 @@ export function timedOut(conversation: Conversation): void {
     fail(conversation, 408, "the request's body stopped coming");
     return;
   }
-  fail(conversation, 504, `backend ${upstream.backend.key} did not answer within ${service.spec.timeouts.serverMs} ms`);
+  failBy(conversation, upstream.backend, 504, `did not answer within ${service.spec.timeouts.serverMs} ms`);
 }

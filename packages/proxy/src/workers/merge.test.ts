@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ProxyServiceStatus } from "../snapshot.ts";
 import { changedReports, fold, mergeListeners, sumReports } from "./merge.ts";
 
-const counters = { connections: 0, requests: 0, failures: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
+const counters = { connections: 0, requests: 0, failures: 0, ejections: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
 
 function report(requests: number, backends: Readonly<Record<string, number>>, activeClients = 1): ProxyServiceStatus {
   return {

@@ -1,0 +1,158 @@
+import { describe, expect, it } from "vitest";
+import {
+  DEFAULT_OUTLIER,
+  ejectionMs,
+  failing,
+  lagging,
+  mayEject,
+  noteAsked,
+  noteFailure,
+  noteLatency,
+  noteReturn,
+  nothingSeen,
+  type Seen,
+  silent,
+  usualMs,
+} from "./outlier.ts";
+
+const rules = DEFAULT_OUTLIER;
+
+/** Asked so often since `nowMs`, of which the last so many failed. */
+function seenOf(asked: number, failures: number, nowMs = 0): Seen {
+  const seen = nothingSeen();
+  for (let n = 0; n < asked; n++) {
+    noteAsked(seen, 1, true, nowMs);
+    if (n >= asked - failures) noteFailure(seen);
+  }
+  return seen;
+}
+
+function pacedOf(ms: number, samples = 50): Seen {
+  const seen = nothingSeen();
+  for (let n = 0; n < samples; n++) noteLatency(seen, ms);
+  return seen;
+}
+
+describe("failures", () => {
+  const good = [seenOf(100, 0), seenOf(100, 0)];
+
+  it("in a row make an outlier, a good answer between them does not", () => {
+    expect(failing(seenOf(10, 4), good, rules, 0)).toBeUndefined();
+    expect(failing(seenOf(10, 5), good, rules, 0)).toBe("5 failures in a row");
+  });
+
+  it("make an outlier by their part of a window's requests, once there are enough", () => {
+    const half = (asked: number): Seen => {
+      const seen = nothingSeen();
+      for (let n = 0; n < asked; n++) {
+        noteAsked(seen, 1, true, 0);
+        if (n % 2 === 0) noteFailure(seen);
+        else seen.streak = 0;
+      }
+      return seen;
+    };
+    expect(failing(half(19), good, rules, 0)).toBeUndefined();
+    expect(failing(half(20), good, rules, 0)).toBe("10 of 20 requests failed");
+  });
+
+  it("that all have make none of them one", () => {
+    expect(failing(seenOf(20, 20), [seenOf(20, 20), seenOf(20, 18)], rules, 0)).toBeUndefined();
+    expect(failing(seenOf(20, 20), [seenOf(20, 20), seenOf(200, 0)], rules, 0)).toBeDefined();
+  });
+
+  it("of another time do not count, its own or its peers'", () => {
+    const seen = seenOf(40, 4);
+    seen.streak = 0;
+    noteAsked(seen, 1, true, 10_001);
+    noteFailure(seen);
+    expect(seen).toMatchObject({ failures: 1, askedBefore: 40 });
+    expect(failing(seenOf(20, 20, 10_001), [seenOf(20, 20)], rules, 10_001)).toBeDefined();
+  });
+});
+
+describe("times", () => {
+  it("many times those of the others, look after look, make an outlier, if anyone would feel it", () => {
+    const looks = (seen: Seen, usual: number, count = 3): string | undefined => {
+      let last: string | undefined;
+      for (let n = 0; n < count; n++) last = lagging(seen, usual, rules);
+      return last;
+    };
+    expect(looks(pacedOf(100), 5)).toBe("answers in 100 ms, the others in 5.0");
+    expect(looks(pacedOf(100), 5, 2)).toBeUndefined();
+    expect(looks(pacedOf(100, 9), 5)).toBeUndefined();
+    expect(looks(pacedOf(100), 15)).toBeUndefined();
+    expect(looks(pacedOf(40), 0.5)).toBeUndefined();
+    const better = pacedOf(100);
+    looks(better, 5, 2);
+    expect(looks(better, 50, 1)).toBeUndefined();
+    expect(looks(better, 5, 2)).toBeUndefined();
+  });
+
+  it("are compared with the median of those that were asked often enough", () => {
+    expect(usualMs([pacedOf(5), pacedOf(7), pacedOf(900)])).toBeCloseTo(7);
+    expect(usualMs([pacedOf(5, 9)])).toBeUndefined();
+  });
+
+  it("are medians: a few slow answers change nothing", () => {
+    const seen = nothingSeen();
+    for (let n = 0; n < 1_000; n++) noteLatency(seen, n % 10 === 0 ? 5_000 : 5);
+    expect(Math.exp(seen.medianLog)).toBeLessThan(10);
+    for (let n = 0; n < 40; n++) noteLatency(seen, 100);
+    expect(Math.exp(seen.medianLog)).toBeCloseTo(100, -1);
+  });
+
+  it("without any answer count when several wait long, and not for requests that were not whole", () => {
+    const waiting = (whole: boolean): Seen => {
+      const seen = pacedOf(5);
+      for (let active = 1; active <= 3; active++) noteAsked(seen, active, whole, 1_000);
+      return seen;
+    };
+    expect(silent(waiting(true), 3, 5, rules, 4_000)).toBeUndefined();
+    expect(silent(waiting(true), 3, 5, rules, 4_001)).toBe("no answer for 3.0 s, 3 wait");
+    // Their clients have left.
+    expect(silent(waiting(true), 2, 5, rules, 4_001)).toBeUndefined();
+    expect(silent(waiting(false), 3, 5, rules, 4_001)).toBeUndefined();
+    // Everybody is slow here.
+    expect(silent(waiting(true), 3, 1_000, rules, 4_001)).toBeUndefined();
+  });
+
+  it("without any answer begin anew when nothing ran meanwhile", () => {
+    const seen = pacedOf(5);
+    for (let active = 1; active <= 3; active++) noteAsked(seen, active, true, 0);
+    noteAsked(seen, 1, true, 60_000);
+    for (let active = 2; active <= 4; active++) noteAsked(seen, active, true, 60_000);
+    expect(seen).toMatchObject({ unanswered: 4, silentFromMs: 60_000 });
+  });
+});
+
+describe("ejections", () => {
+  it("last longer each time, up to their limit, and are forgotten", () => {
+    const seen = nothingSeen();
+    let nowMs = 0;
+    const again = (restMs: number): number => {
+      nowMs += restMs;
+      const ms = ejectionMs(seen, rules, nowMs);
+      nowMs += ms;
+      noteReturn(seen, rules, nowMs);
+      return ms;
+    };
+    expect([0, 1_000, 1_000, 1_000].map(again)).toEqual([5_000, 10_000, 20_000, 40_000]);
+    expect(again(80_001)).toBe(5_000);
+    for (let n = 0; n < 20; n++) again(0);
+    expect(again(0)).toBe(rules.ejectMsMax);
+  });
+
+  it("leave one chance on return", () => {
+    const seen = seenOf(10, 5);
+    noteReturn(seen, rules, 0);
+    noteAsked(seen, 1, true, 0);
+    noteFailure(seen);
+    expect(failing(seen, [seenOf(10, 0)], rules, 0)).toBeDefined();
+  });
+
+  it("end at their ceiling, and never take the only one", () => {
+    expect(mayEject(1, 0, rules)).toBe(false);
+    expect([mayEject(2, 0, rules), mayEject(2, 1, rules)]).toEqual([true, false]);
+    expect([mayEject(5, 1, rules), mayEject(5, 2, rules)]).toEqual([true, false]);
+  });
+});

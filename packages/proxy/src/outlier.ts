@@ -1,0 +1,193 @@
+/**
+ * When a backend's answers tell that it is worse than its peers, pure: beside the active checks, which may pass all the
+ * while. Judged against the others, so that a request that fails everywhere takes nobody out.
+ */
+export interface OutlierSpec {
+  /** Failed answers in a row. */
+  readonly consecutive: number;
+  /** Of what was asked within ten seconds, 0–1. */
+  readonly failureRatio: number;
+  /** Asked within them before the ratio counts. */
+  readonly requestsMin: number;
+  /** So many times as slow as the median of the others, by its own median time to the first byte. */
+  readonly latencyFactor: number;
+  /** Nothing answered for so long, while several wait. */
+  readonly silentMs: number;
+  /** How long it stays out the first time; doubled each time that follows soon. */
+  readonly ejectMs: number;
+  readonly ejectMsMax: number;
+  /** Of the backends that are offered, how many may be out before nobody is ejected any more, percent. */
+  readonly outPercentMax: number;
+}
+
+/** Envoy's names and sizes where it has them; its ceiling of 10 % would never let one of five go. */
+export const DEFAULT_OUTLIER: OutlierSpec = {
+  consecutive: 5,
+  failureRatio: 0.5,
+  requestsMin: 20,
+  latencyFactor: 8,
+  silentMs: 3_000,
+  ejectMs: 5_000,
+  ejectMsMax: 300_000,
+  outPercentMax: 50,
+};
+
+/** What traffic has shown of one backend. Times are monotonic milliseconds. */
+export interface Seen {
+  asked: number;
+  /** Failed answers since the last good one. */
+  streak: number;
+  failures: number;
+  /** Of the window: when it began, and `asked` then. */
+  windowFromMs: number;
+  askedBefore: number;
+  /** Logarithm of its median time to the first byte, in milliseconds, and of how many answers. */
+  medianLog: number;
+  samples: number;
+  /** Looks in a row at which it was slow. */
+  lags: number;
+  /** Asked since it last began to answer, by requests that were whole when they were sent, and since when. */
+  unanswered: number;
+  silentFromMs: number;
+  /** Ejections that followed each other soon, and when the last ended. */
+  ejections: number;
+  backMs: number;
+}
+
+export function nothingSeen(): Seen {
+  return {
+    asked: 0,
+    streak: 0,
+    failures: 0,
+    windowFromMs: Number.NEGATIVE_INFINITY,
+    askedBefore: 0,
+    medianLog: 0,
+    samples: 0,
+    lags: 0,
+    unanswered: 0,
+    silentFromMs: 0,
+    ejections: 0,
+    backMs: Number.NEGATIVE_INFINITY,
+  };
+}
+
+/** As long as Envoy's interval. */
+const WINDOW_MS = 10_000;
+/** Below this many samples the median says nothing. */
+export const SAMPLES_MIN = 10;
+/** A slow backend is let be while it loses less than this: nobody feels it. */
+const SLOWER_MS_MIN = 50;
+/** Looks in a row. */
+const LAGS_MIN = 3;
+/** How far one answer moves the median's logarithm: twenty times as slow is found out within thirty. */
+const MEDIAN_STEP = 0.1;
+const UNANSWERED_MIN = 3;
+/** A backend that fails twice as often as its peers is worse than they. */
+const WORSE_FACTOR = 2;
+
+/** A request goes to it; `whole`: nothing of it is still to come from the client. `active` counts it. */
+export function noteAsked(seen: Seen, active: number, whole: boolean, nowMs: number): void {
+  if (nowMs - seen.windowFromMs > WINDOW_MS) {
+    seen.windowFromMs = nowMs;
+    seen.askedBefore = seen.asked;
+    seen.failures = 0;
+  }
+  seen.asked++;
+  if (active <= 1 || seen.unanswered === 0) {
+    seen.unanswered = 0;
+    seen.silentFromMs = nowMs;
+  }
+  if (whole) seen.unanswered++;
+}
+
+export function noteFailure(seen: Seen): void {
+  seen.streak++;
+  seen.failures++;
+}
+
+/** One answer's time to its first byte. A median, as one slow answer of a hundred must not make a backend slow. */
+export function noteLatency(seen: Seen, ms: number): void {
+  const log = Math.log(Math.max(ms, 0.01));
+  if (seen.samples === 0) seen.medianLog = log;
+  else if (log > seen.medianLog) seen.medianLog = Math.min(log, seen.medianLog + MEDIAN_STEP);
+  else seen.medianLog = Math.max(log, seen.medianLog - MEDIAN_STEP);
+  seen.samples++;
+}
+
+/** Why its failures make it an outlier, if they do. */
+export function failing(seen: Seen, others: readonly Seen[], spec: OutlierSpec, nowMs: number): string | undefined {
+  const asked = seen.asked - seen.askedBefore;
+  const ratio = seen.failures / Math.max(1, asked);
+  const inARow = seen.streak >= spec.consecutive;
+  const often = asked >= spec.requestsMin && ratio >= spec.failureRatio;
+  if (!inARow && !often) return undefined;
+  if (Math.max(ratio, inARow ? spec.failureRatio : 0) < WORSE_FACTOR * failureRatio(others, nowMs)) return undefined;
+  return inARow ? `${seen.streak} failures in a row` : `${seen.failures} of ${asked} requests failed`;
+}
+
+function failureRatio(all: readonly Seen[], nowMs: number): number {
+  let asked = 0;
+  let failures = 0;
+  for (const seen of all) {
+    if (nowMs - seen.windowFromMs > WINDOW_MS) continue;
+    asked += seen.asked - seen.askedBefore;
+    failures += seen.failures;
+  }
+  return asked === 0 ? 0 : failures / asked;
+}
+
+/** The median of the others' times to the first byte, milliseconds; undefined while they have none. */
+export function usualMs(others: readonly Seen[]): number | undefined {
+  const peers = others.filter(({ samples }) => samples >= SAMPLES_MIN).map(({ medianLog }) => Math.exp(medianLog));
+  return peers.sort((a, b) => a - b)[Math.floor(peers.length / 2)];
+}
+
+/** Why its silence makes it an outlier, if it does. `active`: what runs on it now. */
+export function silent(
+  seen: Seen,
+  active: number,
+  usual: number,
+  spec: OutlierSpec,
+  nowMs: number,
+): string | undefined {
+  const silentMs = nowMs - seen.silentFromMs;
+  const waiting = Math.min(active, seen.unanswered);
+  if (waiting < UNANSWERED_MIN || silentMs <= Math.max(spec.silentMs, spec.latencyFactor * usual)) return undefined;
+  return `no answer for ${(silentMs / 1_000).toFixed(1)} s, ${waiting} wait`;
+}
+
+/**
+ * Why its times make it an outlier, if they do; asked once a look. It must have been slow in several, as a backend that
+ * starts, or a machine that is busy for a moment, must not lose its place.
+ */
+export function lagging(seen: Seen, usual: number, spec: OutlierSpec): string | undefined {
+  const own = Math.exp(seen.medianLog);
+  const lags = seen.samples >= SAMPLES_MIN && own >= usual + SLOWER_MS_MIN && own >= spec.latencyFactor * usual;
+  seen.lags = lags ? seen.lags + 1 : 0;
+  if (seen.lags < LAGS_MIN) return undefined;
+  return `answers in ${own.toFixed(0)} ms, the others in ${usual.toFixed(1)}`;
+}
+
+/** How long it is out this time, milliseconds; counts it. */
+export function ejectionMs(seen: Seen, spec: OutlierSpec, nowMs: number): number {
+  // As long as it behaved after it came back, at least: who holds for a while begins anew.
+  const lastMs = spec.ejectMs * 2 ** (seen.ejections - 1);
+  if (seen.ejections > 0 && nowMs - seen.backMs > Math.max(2 * lastMs, WINDOW_MS)) seen.ejections = 0;
+  return Math.min(spec.ejectMs * 2 ** seen.ejections++, spec.ejectMsMax);
+}
+
+/** Back in its pool: on its last chance, and measured anew. */
+export function noteReturn(seen: Seen, spec: OutlierSpec, nowMs: number): void {
+  seen.backMs = nowMs;
+  seen.streak = spec.consecutive - 1;
+  seen.failures = 0;
+  seen.windowFromMs = Number.NEGATIVE_INFINITY;
+  seen.samples = 0;
+  seen.lags = 0;
+  seen.unanswered = 0;
+}
+
+/** May one more go, with so many of the offered ones out? */
+export function mayEject(offered: number, out: number, spec: OutlierSpec): boolean {
+  return out + 1 <= Math.floor((offered * spec.outPercentMax) / 100);
+}

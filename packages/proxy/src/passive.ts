@@ -1,0 +1,150 @@
+import type { Cancel, Clock } from "@smartstack/core";
+import { type Backend, isOffered } from "./backend.ts";
+import {
+  ejectionMs,
+  failing,
+  lagging,
+  mayEject,
+  noteFailure,
+  noteLatency,
+  noteReturn,
+  type OutlierSpec,
+  silent,
+  usualMs,
+} from "./outlier.ts";
+
+/** How often the times of backends are compared, at most. */
+const LOOK_MS = 1_000;
+
+export interface PassiveDeps {
+  readonly clock: Clock;
+  /** Undefined: switched off. */
+  readonly spec: () => OutlierSpec | undefined;
+  readonly backends: () => Iterable<Backend>;
+  /** Will it be probed before it comes back? Else time alone brings it back. */
+  readonly isProbed: (backend: Backend) => boolean;
+  /** It was ejected, is to be probed, or is back: `backend.ejection` says. */
+  readonly onChange: (backend: Backend) => void;
+}
+
+/** Takes backends out of a pool by what traffic shows of them, for a while. */
+export interface Passive {
+  /** An answer failed: an error of the server, garbage, or none at all. */
+  failed(backend: Backend, reason: string): void;
+  /** It began to answer so many milliseconds after it was asked. */
+  timed(backend: Backend, ms: number): void;
+  /** Its connection was reset under a request: its health takes it out, and this keeps it out longer each time it happens. */
+  reset(backend: Backend, reason: string): void;
+  probed(backend: Backend, ok: boolean): void;
+  /** Its health is restored. */
+  recovered(backend: Backend): void;
+  forget(backend: Backend): void;
+  stop(): void;
+}
+
+export function createPassive({ clock, spec, backends, isProbed, onChange }: PassiveDeps): Passive {
+  const waits = new Map<Backend, Cancel>();
+  let nextLookMs = Number.NEGATIVE_INFINITY;
+
+  function othersOf(backend: Backend): Backend[] {
+    return [...backends()].filter((other) => other !== backend && isOffered(other));
+  }
+
+  function hold(backend: Backend, reason: string, ms: number): void {
+    process
+      .getBuiltinModule("node:fs")
+      .appendFileSync(
+        "/tmp/eject.log",
+        `${new Date().toISOString()} ${backend.key} ${reason} ${ms} ${JSON.stringify(backend.seen)}\n`,
+      );
+    backend.ejection = { reason: `ejected for ${ms / 1_000} s: ${reason}`, probed: false };
+    waits.get(backend)?.();
+    waits.set(
+      backend,
+      clock.after(ms, () => release(backend), { background: true }),
+    );
+    onChange(backend);
+  }
+
+  function eject(backend: Backend, reason: string, rules: OutlierSpec): boolean {
+    const others = othersOf(backend);
+    if (!mayEject(others.length + 1, others.filter(({ usable }) => !usable).length, rules)) return false;
+    hold(backend, reason, ejectionMs(backend.seen, rules, clock.monotonic()));
+    return true;
+  }
+
+  function release(backend: Backend): void {
+    waits.delete(backend);
+    const { ejection } = backend;
+    if (ejection === undefined) return;
+    if (!isProbed(backend)) {
+      giveBack(backend);
+      return;
+    }
+    backend.ejection = { reason: `${ejection.reason}; now it has to pass a probe`, probed: true };
+    onChange(backend);
+  }
+
+  function giveBack(backend: Backend): void {
+    backend.ejection = undefined;
+    recovered(backend);
+    onChange(backend);
+  }
+
+  function recovered(backend: Backend): void {
+    const rules = spec();
+    if (rules !== undefined) noteReturn(backend.seen, rules, clock.monotonic());
+  }
+
+  function look(rules: OutlierSpec, nowMs: number): void {
+    nextLookMs = nowMs + LOOK_MS;
+    for (const backend of backends()) {
+      if (!backend.usable || !isOffered(backend)) continue;
+      const { seen, active } = backend;
+      const others = othersOf(backend).filter(({ usable }) => usable);
+      const usual = usualMs(others.map((other) => other.seen));
+      if (usual === undefined) continue;
+      const reason = silent(seen, active, usual, rules, nowMs) ?? lagging(seen, usual, rules);
+      // One at a time: the next look compares with what is left.
+      if (reason !== undefined && eject(backend, reason, rules)) return;
+    }
+  }
+
+  return {
+    failed(backend, reason) {
+      const rules = spec();
+      if (rules === undefined) return;
+      noteFailure(backend.seen);
+      if (!backend.usable || !isOffered(backend)) return;
+      const peers = othersOf(backend).map(({ seen }) => seen);
+      const why = failing(backend.seen, peers, rules, clock.monotonic());
+      if (why !== undefined) eject(backend, `${why}, the last: ${reason}`, rules);
+    },
+    timed(backend, ms) {
+      noteLatency(backend.seen, ms);
+      const nowMs = clock.monotonic();
+      const rules = nowMs < nextLookMs ? undefined : spec();
+      if (rules !== undefined) look(rules, nowMs);
+    },
+    reset(backend, reason) {
+      const rules = spec();
+      if (rules === undefined || backend.removed || backend.ejection !== undefined) return;
+      const ms = ejectionMs(backend.seen, rules, clock.monotonic());
+      // A single slip costs it no more than the probes.
+      if (backend.seen.ejections > 1) hold(backend, `again: ${reason}`, ms / 2);
+    },
+    probed(backend, ok) {
+      if (ok && backend.ejection?.probed === true) giveBack(backend);
+    },
+    recovered,
+    forget(backend) {
+      waits.get(backend)?.();
+      waits.delete(backend);
+      backend.ejection = undefined;
+    },
+    stop() {
+      for (const cancel of waits.values()) cancel();
+      waits.clear();
+    },
+  };
+}
