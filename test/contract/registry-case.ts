@@ -86,7 +86,7 @@ export async function scene(
   const ids = restore.filter(({ service }) => service === "web").map(({ id }) => id);
   await soon(context, "announced", () => {
     const { instances, nodes } = follower.state();
-    return nodes.has(node.node) && ids.every((id) => instances.has(id));
+    return (context.bench.nodeless === true || nodes.has(node.node)) && ids.every((id) => instances.has(id));
   });
   return { session, registry, follower };
 }

@@ -20,7 +20,7 @@ import type { ServerControl } from "./registry-harness.ts";
 const KEPT_FOR_A_TTL = "what is kept is kept for one whole ttl from the close on";
 const OWNER_KILLED = "an owner killed with -9 is gone in time, as one batch";
 const SERVER_RESTART = "a server restart ends in a reset with the truth";
-const MISSED = "what changed during an outage arrives with a reset";
+export const MISSED = "what changed during an outage arrives with a reset";
 const FROZEN = "a frozen server is noticed, and the thawed one is used again";
 const CLOSE_FROZEN = "close ends within 2 s of a frozen server";
 const OUTLIVES = "a process outlives whatever its server does, and ends in time with 0";

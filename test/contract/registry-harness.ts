@@ -28,6 +28,8 @@ export interface RegistryBench {
   owner?(node: string, service: string, count: number): Promise<{ readonly kill: () => void }>;
   /** Runs a process that announces as `node`, writes to `web`, and watches; `stray`: it leaves a failure to nobody. */
   survivor?(node: string, stray?: "stray"): Promise<Child>;
+  /** The layout knows no node entries: nobody waits for one. */
+  readonly nodeless?: true;
   readonly server?: ServerControl;
   /** Removes what the case left. */
   done(): Promise<void>;

@@ -105,3 +105,16 @@ it("passes on what came after the list, and not what was listed", async () => {
   expect(changes).toEqual([new Map([["web/at-11", { text: "{}" }]]), new Map([["web/at-12", { text: "{}" }]])]);
   stop();
 });
+
+it("takes a revision that goes back for another history, though its connection lives", async () => {
+  let present = 10;
+  const { clock, ended } = await watching(
+    () => present,
+    () => 0,
+  );
+  await clock.advance(4_000);
+  expect(ended()).toBeUndefined();
+  present = 9;
+  await clock.advance(2_000);
+  expect(ended()).toMatchObject({ code: "REGISTRY_WATCH_LOST", message: expect.stringContaining("from 10 to 9") });
+});
