@@ -58,8 +58,12 @@ async function watchFrom(
   const probeOnce = async (): Promise<void> => {
     // What the watch brings until the answer is here may well be newer than the answer.
     const known = progress.revision();
-    const [present] = await Promise.all([probe(client, prefix), pulse()]);
-    assertNotBefore(known, BigInt(present));
+    const probed = async (): Promise<string> => {
+      const seen = await probe(client, prefix);
+      assertNotBefore(known, BigInt(seen));
+      return seen;
+    };
+    const [present] = await Promise.all([probed(), pulse()]);
     // The watch's answer may have left the server just before the other one.
     if (!progress.reaches(present)) await pulse();
   };
