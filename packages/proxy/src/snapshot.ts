@@ -95,6 +95,8 @@ export interface TimeoutSpec {
   readonly tunnelMs: number;
   /** Of a TCP connection, without bytes in either direction. */
   readonly tcpIdleMs: number;
+  /** Of a TCP or upgraded connection one end of which sends no more, without bytes of the other. */
+  readonly halfClosedMs: number;
   /** How long connections to a removed backend may go on. */
   readonly drainMs: number;
 }
@@ -106,6 +108,7 @@ export const DEFAULT_TIMEOUTS: TimeoutSpec = {
   serverMs: 60_000,
   tunnelMs: 3_600_000,
   tcpIdleMs: 0,
+  halfClosedMs: 3_600_000,
   drainMs: 30_000,
 };
 

@@ -175,12 +175,12 @@ describe("on time that is told to move", () => {
       one.send("x");
       await one.expect("1;");
     }
-    return { clients, port: backend.port };
+    return { clients, backend };
   }
 
   it("sessions of a removed or draining backend have drainMs, then are closed", async () => {
-    const { clients, port } = await sessions({ drainMs: 30_000 });
-    await bench.apply({ backends: [backendSpec("a", port, { state: "draining" })] });
+    const { clients, backend } = await sessions({ drainMs: 30_000 });
+    await bench.apply({ backends: [backendSpec("a", backend.port, { state: "draining" })] });
     expect(bench.proxy.status()[0]?.backends).toMatchObject([
       { key: "a", usable: false, reason: "draining (registry)" },
     ]);
@@ -215,6 +215,18 @@ describe("on time that is told to move", () => {
     expect(one.ended()).toBe(false);
     await clock.advance(3 * TICK_MS);
     await one.expectEnd();
+  });
+
+  it("a session whose client ended its side has halfClosedMs for more of its backend", async () => {
+    const { clients, backend } = await sessions({ halfClosedMs: 10_000 });
+    const [one, other] = clients;
+    one.socket.end();
+    await until(() => backend.sockets.some((socket) => socket.readableEnded), { what: "its end" });
+    await clock.advance(10_000 - TICK_MS);
+    expect(one.ended()).toBe(false);
+    await clock.advance(2 * TICK_MS);
+    await one.expectEnd();
+    expect(other.ended()).toBe(false);
   });
 
   it("a session without bytes never ends by default", async () => {

@@ -44,7 +44,7 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
   }
 
   function connectTo(backend: Backend): void {
-    const { connectMs, tcpIdleMs } = service.spec.timeouts;
+    const { connectMs, tcpIdleMs, halfClosedMs } = service.spec.timeouts;
     const { counters } = backend;
     const preface = prefaceOf(client, service, opening);
     const dialOptions = { wheel, connectMs, onFailure: service.pool.failed, preface };
@@ -68,6 +68,7 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
       join(client, dialled, {
         wheel,
         idleMs: tcpIdleMs,
+        halfClosedMs,
         onIn: (count) => {
           counters.bytesIn += count;
         },

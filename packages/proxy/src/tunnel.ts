@@ -9,6 +9,8 @@ export interface JoinOptions {
   readonly wheel: TimerWheel;
   /** Without bytes in either direction; 0 = for ever. */
   readonly idleMs: number;
+  /** The same once one direction has ended: who says nothing then may never do; 0 = as `idleMs`. */
+  readonly halfClosedMs: number;
   readonly onIn: (count: number) => void;
   readonly onOut: (count: number) => void;
 }
@@ -19,14 +21,15 @@ export interface JoinOptions {
  * owners they had hear only the last.
  */
 export function join(client: Wire, backend: Wire, options: JoinOptions): void {
-  const { wheel, idleMs } = options;
+  const { wheel, idleMs, halfClosedMs } = options;
   const idle = createTimeout(() => {
     client.destroy();
     backend.destroy();
   });
   let flushing = false;
+  let quietMs = idleMs;
   const touch = (): void => {
-    if (!flushing) wheel.arm(idle, idleMs);
+    if (!flushing) wheel.arm(idle, quietMs);
   };
   touch();
   const pass = (from: Wire, to: Wire, before: WireOwner, count: (bytes: number) => void): WireOwner => ({
@@ -37,7 +40,11 @@ export function join(client: Wire, backend: Wire, options: JoinOptions): void {
       flushStage();
       if (to.needsDrain) from.pause();
     },
-    wireEnded: () => to.end(),
+    wireEnded() {
+      to.end();
+      if (halfClosedMs > 0) quietMs = idleMs > 0 ? Math.min(idleMs, halfClosedMs) : halfClosedMs;
+      touch();
+    },
     wireDrained() {
       touch();
       to.resume();

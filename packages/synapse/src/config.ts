@@ -117,6 +117,7 @@ const timeouts = z
     server: duration().default(DEFAULT_TIMEOUTS.serverMs),
     tunnel: duration().default(DEFAULT_TIMEOUTS.tunnelMs),
     tcp_idle: duration().default(DEFAULT_TIMEOUTS.tcpIdleMs),
+    half_closed: duration().default(DEFAULT_TIMEOUTS.halfClosedMs),
     drain: duration().default(DEFAULT_TIMEOUTS.drainMs),
   })
   .transform(
@@ -127,6 +128,7 @@ const timeouts = z
       serverMs: value.server,
       tunnelMs: value.tunnel,
       tcpIdleMs: value.tcp_idle,
+      halfClosedMs: value.half_closed,
       drainMs: value.drain,
     }),
   );

@@ -144,6 +144,7 @@ function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: 
   join(wire, upstream.wire, {
     wheel: surroundings.wheel,
     idleMs: service.spec.timeouts.tunnelMs,
+    halfClosedMs: service.spec.timeouts.halfClosedMs,
     onIn: (count) => {
       counters.bytesIn += count;
     },
