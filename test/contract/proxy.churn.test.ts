@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { type FakeClock, fakeClock, until } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
 import { lentPieces } from "../../packages/proxy/src/http/held.ts";
+import { DEFAULT_TIMEOUTS, type ServiceSpec } from "../../packages/proxy/src/snapshot.ts";
 import {
   type Bench,
   backendSpec,
@@ -23,7 +24,8 @@ const GROWTH_BYTES_MAX = 4 * 1024 * 1024;
 
 const H = "Host: a\r\n";
 /** What is sent, and what of an answer is waited for before the drop. */
-const STAGES: readonly (readonly [string, RegExp | undefined])[] = [
+type Stage = readonly [string, RegExp | undefined];
+const HTTP: readonly Stage[] = [
   ["", undefined],
   ["GET / HT", undefined],
   [`GET /silent HTTP/1.1\r\n${H}\r\n`, undefined],
@@ -38,6 +40,30 @@ const STAGES: readonly (readonly [string, RegExp | undefined])[] = [
   [`GET /ws HTTP/1.1\r\n${H}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly`, /101/],
   ["GARBAGE\r\n\r\n", /400/],
   [`POST /early HTTP/1.1\r\n${H}Content-Length: 9\r\n\r\nx`, /413/],
+];
+
+const HEADER = "PROXY TCP4 192.0.2.1 198.51.100.7 40000 443\r\n";
+const TCP: readonly Stage[] = [
+  ["", undefined],
+  ["PROXY TC", undefined],
+  ["GARBAGE\r\n\r\n", undefined],
+  [HEADER, undefined],
+  [`${HEADER}GET /silent HTTP`, undefined],
+  [`${HEADER}GET /part HTTP`, /part/],
+  [`${HEADER}GET /big HTTP`, /xxx/],
+  [`${HEADER}GET /dies HTTP`, undefined],
+  [`${HEADER}${"x".repeat(200_000)}`, undefined],
+];
+
+/** What is served, how it may be dropped, and how many connections of the whole take it: TCP knows fewer states. */
+const KINDS: readonly (readonly [string, Partial<ServiceSpec>, readonly Stage[], number])[] = [
+  ["HTTP", {}, HTTP, Math.ceil(CONNECTIONS * 0.75)],
+  [
+    "TCP behind a PROXY header",
+    { mode: "tcp", acceptProxy: true, sendProxy: "v1", timeouts: { ...DEFAULT_TIMEOUTS, tcpIdleMs: 60_000 } },
+    TCP,
+    Math.ceil(CONNECTIONS * 0.25),
+  ],
 ];
 
 const ANSWERS: Readonly<Record<string, string>> = {
@@ -69,8 +95,8 @@ async function startBackend(): Promise<{ readonly port: number; close(): Promise
   return { port, close };
 }
 
-async function oneConnection(port: number, n: number): Promise<void> {
-  const [bytes, wanted] = STAGES[n % STAGES.length] as (typeof STAGES)[number];
+async function oneConnection(port: number, stages: readonly Stage[], n: number): Promise<void> {
+  const [bytes, wanted] = stages[n % stages.length] as Stage;
   const client: RawClient = rawClient(port);
   client.send(bytes);
   if (wanted !== undefined) await client.expect(wanted);
@@ -82,10 +108,10 @@ async function oneConnection(port: number, n: number): Promise<void> {
   await until(() => client.closed(), { what: "the client's own end", everyMs: 2 });
 }
 
-async function churn(bench: Bench, clock: FakeClock, connections: number): Promise<void> {
+async function churn(bench: Bench, clock: FakeClock, stages: readonly Stage[], connections: number): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < connections) await oneConnection(bench.port(), next++);
+    while (next < connections) await oneConnection(bench.port(), stages, next++);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   await until(
@@ -109,24 +135,24 @@ function openSockets(): number {
   }).length;
 }
 
-it(
-  `${CONNECTIONS} dropped connections leave no socket, timer or buffer behind`,
-  async () => {
+it.each(KINDS)(
+  "%s: dropped connections leave no socket, timer or buffer behind",
+  async (_, change, stages, connections) => {
     const backend = await startBackend();
     const clock = fakeClock();
-    const bench = await startBench({ backends: [backendSpec("b", backend.port)] }, { clock });
+    const bench = await startBench({ backends: [backendSpec("b", backend.port)], ...change }, { clock });
     bench.onClose(backend.close);
     try {
       const socketsBefore = openSockets();
-      await churn(bench, clock, CONNECTIONS / 4);
+      await churn(bench, clock, stages, Math.ceil(connections / 4));
       await until(() => openSockets() <= socketsBefore, { what: `no more than ${socketsBefore} sockets` });
       const bytesBefore = usedBytes();
-      await churn(bench, clock, CONNECTIONS);
+      await churn(bench, clock, stages, connections);
       await until(() => openSockets() <= socketsBefore, { what: `no more than ${socketsBefore} sockets` });
       // What a handle kept is let go some turns after the collection that found it.
       await until(() => usedBytes() - bytesBefore < GROWTH_BYTES_MAX, { what: "no more memory in use", everyMs: 50 });
       const [service] = bench.proxy.status();
-      expect(service?.counters.connections).toBe(Math.ceil(CONNECTIONS / 4) + CONNECTIONS);
+      expect(service?.counters.connections).toBe(Math.ceil(connections / 4) + connections);
       expect(service?.backends[0]?.counters.active).toBe(0);
       expect(lentPieces()).toBe(0);
     } finally {

@@ -232,6 +232,33 @@ describe("an upgraded connection", () => {
   });
 });
 
+describe("an upgraded connection whose backend leaves the pool", () => {
+  it("goes on for drainMs, then ends", async () => {
+    const { backend, client } = await withBackend(answering(SWITCHED));
+    client.send(UPGRADE);
+    await client.expect(/101 Switching[\s\S]*\r\n\r\n$/);
+    await bench.apply({ backends: [] });
+    await clock.advance(T.drainMs / 2);
+    backend.sockets[0]?.write("event");
+    await client.expect(/event$/);
+    await pass(T.drainMs / 2, () => !client.ended());
+    await client.expectEnd();
+    await gone(backend.sockets[0]);
+  });
+
+  it("stays when it comes back in time", async () => {
+    const { backend, client } = await withBackend(answering(SWITCHED));
+    client.send(UPGRADE);
+    await client.expect(/101 Switching[\s\S]*\r\n\r\n$/);
+    await bench.apply({ backends: [backendSpec("b", backend.port, { state: "draining" })] });
+    await clock.advance(T.drainMs - 1_000);
+    await bench.apply({ backends: [backendSpec("b", backend.port)] });
+    await clock.advance(10 * T.drainMs);
+    backend.sockets[0]?.write("event");
+    await client.expect(/event$/);
+  });
+});
+
 describe("a timeout of 0", () => {
   it("is none", async () => {
     const timeouts = { ...T, clientHeadMs: 0, keepAliveMs: 0, serverMs: 0, tunnelMs: 0 };
