@@ -60,7 +60,8 @@ const KINDS: readonly (readonly [string, Partial<ServiceSpec>, readonly Stage[],
   ["HTTP", {}, HTTP, Math.ceil(CONNECTIONS * 0.75)],
   [
     "TCP behind a PROXY header",
-    { mode: "tcp", acceptProxy: true, sendProxy: "v1", timeouts: { ...DEFAULT_TIMEOUTS, tcpIdleMs: 60_000 } },
+    // With no time of their own to end by, sessions that outlive their ends are found.
+    { mode: "tcp", acceptProxy: true, sendProxy: "v1", timeouts: { ...DEFAULT_TIMEOUTS, halfClosedMs: 0 } },
     TCP,
     Math.ceil(CONNECTIONS * 0.25),
   ],

@@ -1,8 +1,10 @@
 import { connect, createServer, type Socket } from "node:net";
 import { type FakeClock, fakeClock, until } from "@smartstack/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PLAIN } from "./opening.ts";
 import type { ProxyDeps } from "./proxy.ts";
 import { DEFAULT_TIMEOUTS, type ServiceSpec, type TimeoutSpec } from "./snapshot.ts";
+import { serveTcp } from "./tcp.ts";
 import {
   type Bench,
   backendSpec,
@@ -13,7 +15,9 @@ import {
   rawBackend,
   rawClient,
   startBench,
+  startService,
 } from "./testing/bench.ts";
+import { fakeWire } from "./testing/fake-wire.ts";
 
 let bench: Bench;
 afterEach(() => bench.close());
@@ -153,6 +157,23 @@ it.each(["client", "backend"])("holds no more than its buffers when the %s does 
   expect(sent).toBeLessThan(total / 2);
   reader?.resume();
   await until(() => received === total, { what: "everything" });
+});
+
+it("a client that leaves before its backend's connection stands takes that along", async () => {
+  const backend = await rawBackend(() => undefined);
+  await start({});
+  bench.onClose(backend.close);
+  const [service, surroundings] = startService(
+    { mode: "tcp", backends: [backendSpec("b", backend.port)] },
+    fakeClock(),
+  );
+  const wire = fakeWire();
+  serveTcp(wire, service, surroundings, PLAIN);
+  expect(service.pool.status()[0]?.counters.connections).toBe(1);
+  wire.gone();
+  expect(service.clients.size).toBe(0);
+  await until(() => backend.sockets.every((socket) => socket.readableEnded || socket.destroyed), { what: "its end" });
+  await until(() => service.pool.status()[0]?.counters.active === 0, { what: "no session" });
 });
 
 describe("on time that is told to move", () => {

@@ -1,14 +1,9 @@
 // One client's connection, on a wire whose events are the test's, and a backend that never answers.
-import { eventBus } from "@smartstack/core";
-import { type FakeClock, fakeClock, seededRandom, until } from "@smartstack/core/testing";
+import { type FakeClock, fakeClock, until } from "@smartstack/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PLAIN } from "../opening.ts";
-import { createPool } from "../pool.ts";
-import { createProbe } from "../probes/index.ts";
-import { createService } from "../service.ts";
-import { backendSpec, type RawBackend, rawBackend, serviceSpec } from "../testing/bench.ts";
+import { backendSpec, type RawBackend, rawBackend, startService } from "../testing/bench.ts";
 import { type FakeWire, fakeWire } from "../testing/fake-wire.ts";
-import { createTimerWheel } from "../timer-wheel.ts";
 import { serveHttp } from "./connection.ts";
 
 const GET = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -21,10 +16,8 @@ beforeEach(async () => {
   clock = fakeClock();
   backend = await rawBackend(() => undefined);
   wire = fakeWire();
-  const deps = { clock, random: seededRandom(1), events: eventBus() };
-  const spec = serviceSpec({ backends: [backendSpec("b", backend.port)] });
-  const pool = createPool(spec, { ...deps, probe: createProbe(clock), onHealth: undefined });
-  serveHttp(wire, createService(spec, pool, 0), { ...deps, wheel: createTimerWheel(clock) }, PLAIN);
+  const [service, surroundings] = startService({ backends: [backendSpec("b", backend.port)] }, clock);
+  serveHttp(wire, service, surroundings, PLAIN);
 });
 
 afterEach(async () => {

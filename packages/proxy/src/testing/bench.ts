@@ -1,7 +1,10 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { eventBus, type StackEvent, systemClock } from "@smartstack/core";
+import { type Clock, eventBus, type StackEvent, systemClock } from "@smartstack/core";
 import { seededRandom, until } from "@smartstack/core/testing";
+import { createPool } from "../pool.ts";
+import { createProbe } from "../probes/index.ts";
 import { createProxy, type ProxyDeps } from "../proxy.ts";
+import { createService, type Service, type Surroundings } from "../service.ts";
 import {
   type BackendSpec,
   type Proxy as DataPlane,
@@ -9,6 +12,7 @@ import {
   DEFAULT_TIMEOUTS,
   type ServiceSpec,
 } from "../snapshot.ts";
+import { createTimerWheel } from "../timer-wheel.ts";
 
 /** A proxy with one service on a free port, and everything the test opened, so that `close` leaves nothing behind. */
 export interface Bench {
@@ -62,6 +66,14 @@ export function serviceSpec(change: Partial<ServiceSpec>): ServiceSpec {
     backends: [],
     ...change,
   };
+}
+
+/** A service without a listener, for connections that a test makes itself. */
+export function startService(change: Partial<ServiceSpec>, clock: Clock): [Service, Surroundings] {
+  const deps = { clock, random: seededRandom(1), events: eventBus() };
+  const spec = serviceSpec(change);
+  const pool = createPool(spec, { ...deps, probe: createProbe(clock), onHealth: undefined });
+  return [createService(spec, pool, clock.monotonic()), { ...deps, wheel: createTimerWheel(clock) }];
 }
 
 export function backendSpec(key: string, port: number, change: Partial<BackendSpec> = {}): BackendSpec {
