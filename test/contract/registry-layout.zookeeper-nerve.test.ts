@@ -154,6 +154,18 @@ describe.concurrent("nerve's layout in ZooKeeper", () => {
     await proxy.close();
   });
 
+  it.each(["keep", "withdraw"] as const)("closes within 2 s of a server that says nothing (%s)", async (mode) => {
+    const proxy = await startFaultProxy(server.endpoint);
+    const registry = await open(`/silent/${mode}`, { hosts: [proxy.endpoint] });
+    const session = await registry.announce(NODE, [service("web")], NEVER);
+    proxy.stall();
+    const beganMs = performance.now();
+    await session.close(mode);
+    await registry.close();
+    expect(performance.now() - beganMs).toBeLessThan(2_000);
+    await proxy.close();
+  });
+
   it("repairs what others delete or overwrite", async () => {
     const path = "/foreign";
     const nerve = announcer(await open(path), NODE, () => [service("web")]);
