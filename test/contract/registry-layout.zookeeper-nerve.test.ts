@@ -6,6 +6,7 @@ import type { TestServer } from "../support/etcd.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import {
   startZooKeeper,
+  zookeeperForbid,
   zookeeperOwners,
   zookeeperRead,
   zookeeperVersion,
@@ -33,8 +34,8 @@ afterAll(async () => {
   await server?.stop();
 });
 
-async function open(path: string, more: Partial<Config> = {}): Promise<Registry> {
-  const deps = { clock: systemClock, random: () => 0, events: eventBus() };
+async function open(path: string, more: Partial<Config> = {}, events = eventBus()): Promise<Registry> {
+  const deps = { clock: systemClock, random: () => 0, events };
   const decode = { method: "nerve" } as const;
   const defaults = { type: "zookeeper-nerve", node_type: "ephemeral_sequential", use_path_encoding: false } as const;
   const registry = await openRegistry(
@@ -176,6 +177,36 @@ describe.concurrent("nerve's layout in ZooKeeper", () => {
     await until(async () => (await names(path)).join() === "mymachine_0000000001", { what: "made again" });
     await until(() => nerve.session()?.entries().size === 1, { what: "known again" });
     await nerve.stop("withdraw");
+  });
+
+  it("announces all but what is refused, and says which that is", async () => {
+    const path = "/refused/{service}/services";
+    await zookeeperWrite(server.endpoint, "/refused/db/services", "");
+    await zookeeperForbid(server.endpoint, "/refused/db/services", true);
+    const events = eventBus();
+    const rejected: string[] = [];
+    events.subscribe((event) => {
+      if (event.name === "registry.document_rejected")
+        rejected.push(`${event.data.service}/${event.data.id}: ${event.data.reason}`);
+    });
+    const registry = await open(path, {}, events);
+    const huge = service("huge", { labels: { x: "x".repeat(20_000) } });
+    const session = await registry.announce(NODE, [service("db"), huge, service("web")], NEVER);
+    expect([...session.entries().keys()]).toEqual(["web/node-3000"]);
+    expect(await names("/refused/web/services")).toEqual(["mymachine_0000000000"]);
+    expect(rejected.map((text) => text.slice(0, text.indexOf("/"))).sort()).toEqual(["db", "huge"]);
+    await expect(session.put(service("db"))).rejects.toThrow(/not allowed by the node's access control list/);
+    await expect(session.put(huge)).rejects.toThrow(/bytes/);
+    await session.put(service("api"));
+    expect(session.lost.aborted).toBe(false);
+    const [db, web] = ["db", "web"].map((name) => follow(registry, name));
+    await until(() => web?.names().length === 1 && db?.names().length === 0, { what: "read, but for the forbidden" });
+    await zookeeperForbid(server.endpoint, "/refused/db/services", false);
+    await session.put(service("db"));
+    await until(() => db?.names().length === 1, { what: "read when it may be" });
+    expect([web?.resets(), db?.resets()]).toEqual([1, 1]);
+    await Promise.all([db?.stop(), web?.stop()]);
+    await session.close("withdraw");
   });
 
   it("takes a fixed name over from a session that is about to end", async () => {

@@ -239,10 +239,14 @@ describe.concurrent("node-zookeeper-client", () => {
       assert.ok(performance.now() - beganMs < 2_000);
       await assert.rejects(watching);
     }
+    proxy.heal();
+    const taken = proxy.taken();
     const stop = new AbortController();
     const opening = at.open({ signal: stop.signal });
     stop.abort();
     await assert.rejects(opening, hasCode("CLOSED"));
+    await at.open();
+    assert.equal(proxy.taken(), taken + 1, "a socket was made that nobody wants");
   });
 
   it("calls a watcher once, and on its own end: every change is seen, and none after a close", async ({

@@ -7,7 +7,14 @@ import { until } from "@smartstack/core/testing";
 import { openRegistry } from "@smartstack/registry";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../support/etcd.ts";
-import { startZooKeeper, TICK_MS, zookeeperOwners, zookeeperRead, zookeeperWrite } from "../support/zookeeper.ts";
+import {
+  startZooKeeper,
+  TICK_MS,
+  zookeeperForbid,
+  zookeeperOwners,
+  zookeeperRead,
+  zookeeperWrite,
+} from "../support/zookeeper.ts";
 import { NEVER, owner, record, records } from "./registry-case.ts";
 import { announcer, follow } from "./registry-follower.ts";
 import { openers } from "./registry-real-harness.ts";
@@ -35,8 +42,8 @@ type More = Partial<
   Pick<Extract<Parameters<typeof openRegistry>[0], { type: "zookeeper" }>, "hosts" | "auth" | "access">
 >;
 
-async function open(prefix: string, more: More = {}): Promise<Registry> {
-  const deps = { clock: systemClock, random: () => 0, events: eventBus() };
+async function open(prefix: string, more: More = {}, events = eventBus()): Promise<Registry> {
+  const deps = { clock: systemClock, random: () => 0, events };
   const config = { type: "zookeeper" as const, hosts: [server.endpoint], prefix, ttl: TTL_MS, ...more };
   const registry = await openRegistry(config, deps);
   opened.push(registry);
@@ -134,6 +141,38 @@ describe.concurrent("ZooKeeper", () => {
   });
 });
 
+describe.concurrent("ZooKeeper, one node of which is forbidden", () => {
+  it("hides that one, says so once, and shows it when it may be read again", async () => {
+    const write = (path: string, port: number): Promise<void> =>
+      zookeeperWrite(server.endpoint, `/forbidden/${path}`, document(port));
+    for (const path of ["web/one", "web/two", "db/three"]) await write(path, 1);
+    await zookeeperForbid(server.endpoint, "/forbidden/web/one", true);
+    await zookeeperForbid(server.endpoint, "/forbidden/db", true);
+    const events = eventBus();
+    const rejected: string[] = [];
+    events.subscribe((event) => {
+      if (event.name === "registry.document_rejected")
+        rejected.push(`${event.data.service}/${event.data.id} ${event.data.reason}`);
+    });
+    const registry = await open("/forbidden", {}, events);
+    const [web, db] = [follow(registry, "web"), follow(registry, "db")];
+    await until(() => web.names().join() === "two" && db.batches.length > 0, { what: "the others are read" });
+    expect(db.names()).toEqual([]);
+    await write("web/four", 4);
+    await until(() => web.names().join() === "four,two", { what: "changes are seen" });
+    await zookeeperForbid(server.endpoint, "/forbidden/web/two", true);
+    await write("db/five", 5).catch(() => undefined);
+    await zookeeperForbid(server.endpoint, "/forbidden/web/one", false);
+    await zookeeperForbid(server.endpoint, "/forbidden/db", false);
+    await until(() => web.names().includes("one"), { what: "one may be read again" });
+    await until(() => db.names().includes("three"), { what: "a service may be read again" });
+    expect([web.resets(), db.resets()]).toEqual([1, 1]);
+    expect(rejected.map((text) => text.slice(0, text.indexOf(" "))).sort()).toEqual(["db/*", "web/one"]);
+    expect(rejected.join()).toMatch(/read \/forbidden\/web\/one: not allowed by the node's access control list/);
+    await Promise.all([web.stop(), db.stop()]);
+  });
+});
+
 describe("ZooKeeper with much in it", () => {
   it("G10 reads 5,000 children, sees one more, and all of them go", async () => {
     const all = records("web", 5_000);
@@ -156,6 +195,18 @@ describe("ZooKeeper with much in it", () => {
 });
 
 describe("ZooKeeper, last of all", () => {
+  it("needs no right to its root", async () => {
+    await zookeeperWrite(server.endpoint, "/below/web/one", document(1));
+    await zookeeperForbid(server.endpoint, "/", true);
+    try {
+      const follower = follow(await open("/below"), "web");
+      await until(() => follower.names().join() === "one", { what: "read" });
+      await follower.stop();
+    } finally {
+      await zookeeperForbid(server.endpoint, "/", false);
+    }
+  });
+
   it("G5 is away: what was known stays; when it is back it is read again, and later changes are seen", async () => {
     const watching = await open("/g5");
     const follower = follow(watching, "web");

@@ -166,3 +166,11 @@ export async function zookeeperWipe(endpoint: string, path: string): Promise<voi
     }
   });
 }
+
+/** Closes a node to everybody, or opens it to all again. */
+export async function zookeeperForbid(endpoint: string, path: string, forbidden: boolean): Promise<void> {
+  const { ACL, Id, Permission } = zookeeper;
+  // Administration stays open, so that it can be undone.
+  const anyone = new ACL(forbidden ? Permission.ADMIN : Permission.ALL, new Id("world", "anyone"));
+  await withZooKeeper(endpoint, (client) => settle((done) => client.setACL(path, [anyone], -1, done)));
+}

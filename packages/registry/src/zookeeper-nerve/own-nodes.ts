@@ -1,7 +1,9 @@
-import { entryKey, type InstanceRecord, type NodeEntry, StackError } from "@smartstack/core";
+import { entryKey, type InstanceRecord, isStackError, type NodeEntry, StackError } from "@smartstack/core";
+import type { Held } from "../contents.ts";
 import { unreachable } from "../session.ts";
 import { replace } from "../zookeeper/claim.ts";
 import type { ZooKeeper } from "../zookeeper/client.ts";
+import { isForbidden } from "../zookeeper/errors.ts";
 import { parentOf } from "../zookeeper/paths.ts";
 import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
 import type { Layout } from "./layout.ts";
@@ -21,13 +23,16 @@ export interface OwnNode {
 /** Nerve's nodes: made, found again, watched over. Every call may throw StackError REGISTRY_*. */
 export interface OwnNodes {
   /** Forgets what has gone, and finds what was made by a call whose answer got lost, so that nothing is there twice. */
-  recover(wanted: readonly InstanceRecord[]): Promise<void>;
+  recover(wanted: readonly InstanceRecord[], refusals: Refusals): Promise<void>;
   put(record: InstanceRecord): Promise<void>;
   drop(key: string): Promise<void>;
   dropAll(): Promise<void>;
   /** Writes all of them again as they are. */
   refresh(): Promise<void>;
 }
+
+/** Records that cannot be announced, and why. */
+export type Refusals = Map<InstanceRecord, StackError>;
 
 /** What a nerve has made, by entry key. Outlives its sessions. */
 export interface Made {
@@ -67,7 +72,7 @@ export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesO
     if (node === undefined) return;
     const watcher = watchers.get(key) ?? ((): void => look(key));
     watchers.set(key, watcher);
-    const held = await zk.read(node.path, watcher);
+    const held = await lookAt(zk, node, watcher);
     if (own.get(key) !== node || held?.text === node.text) return;
     if (held === undefined) own.delete(key);
     else own.set(key, { ...node, intact: false });
@@ -94,27 +99,38 @@ export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesO
     }
   };
 
+  const write = async (wanted: Wanted, known: OwnNode | undefined): Promise<string> => {
+    const isPlace = known?.base === wanted.base;
+    if (isPlace && (await zk.commit([{ do: "set", path: known.path, text: wanted.text }])) === undefined)
+      return known.path;
+    return make(zk, wanted, config);
+  };
+  const findAgain = async (record: InstanceRecord, taken: Set<string>): Promise<void> => {
+    const one = wantedOf(record);
+    const key = keyOf(one);
+    if (own.has(key)) return;
+    const [first, ...more] = await foundAgain(zk, one, config, taken);
+    for (const path of more) await remove(zk, path);
+    if (first === undefined) return;
+    taken.add(first);
+    await keep(key, { ...one, path: first, intact: true });
+  };
+
   return {
-    async recover(wanted) {
+    async recover(wanted, refusals) {
       for (const [key, node] of [...own]) {
-        const held = await zk.read(node.path);
+        const held = await lookAt(zk, node);
         // What hangs on a session that has expired is about to go.
         if (held === undefined || (held.hold !== undefined && held.hold !== zk.sessionId)) own.delete(key);
         else await keep(key, { ...node, intact: held.text === node.text });
       }
       const taken = new Set([...own.values()].map(({ path }) => path));
-      for (const one of wanted.map(wantedOf)) {
-        const key = keyOf(one);
-        if (own.has(key)) continue;
-        const [first, ...more] = await foundAgain(zk, one, config, taken);
-        for (const path of more) await remove(zk, path);
-        if (first === undefined) continue;
-        taken.add(first);
-        await keep(key, { ...one, path: first, intact: true });
-      }
+      for (const record of wanted) await unlessRefused(record, refusals, () => findAgain(record, taken));
       for (const [key, one] of asked) {
-        if (own.get(key)?.text !== one.text)
+        const removeAgain = async (): Promise<void> => {
           for (const path of await foundAgain(zk, one, config, taken)) await remove(zk, path);
+        };
+        if (own.get(key)?.text !== one.text) await unlessRefused(one.record, refusals, removeAgain);
         asked.delete(key);
       }
     },
@@ -128,10 +144,10 @@ export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesO
       }
       // Asked twice, it would be made twice: an answer that got lost is looked for in the next session.
       asked.set(key, wanted);
-      const written =
-        known?.base === wanted.base &&
-        (await zk.commit([{ do: "set", path: known.path, text: wanted.text }])) === undefined;
-      const path = written && known !== undefined ? known.path : await make(zk, wanted, config);
+      const path = await write(wanted, known).catch((error: unknown) => {
+        if (isForbidden(error)) asked.delete(key);
+        throw error;
+      });
       asked.delete(key);
       await keep(key, { ...wanted, path, intact: true });
       if (known !== undefined && known.path !== path) await remove(zk, known.path);
@@ -145,6 +161,31 @@ export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesO
       for (const { path, text, intact } of [...own.values()]) if (intact) await zk.commit([{ do: "set", path, text }]);
     },
   };
+}
+
+/** Does what concerns one record. What is wrong with that one alone is kept; whatever else fails, fails. */
+export async function unlessRefused(
+  record: InstanceRecord,
+  refusals: Refusals,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isStackError(error) || (error.code !== "REGISTRY_FAILED" && error.code !== "DOCUMENT_INVALID")) throw error;
+    refusals.set(record, error);
+  }
+}
+
+/** A node of ours, as it is; one that was closed to us counts as saying what we wrote. */
+async function lookAt(zk: ZooKeeper, { path, text }: OwnNode, watcher?: () => void): Promise<Held | undefined> {
+  try {
+    return await zk.read(path, watcher);
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    const there = await zk.exists(path, watcher);
+    return there && { ...there, text };
+  }
 }
 
 function keyOf({ record: { service, id } }: Wanted): string {

@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
-import { encodeInstance, type Instance, instanceIdProblem } from "@smartstack/core";
+import { DOCUMENT_BYTES_MAX, encodeInstance, type Instance, instanceIdProblem, StackError } from "@smartstack/core";
 
 /** Above this many characters of base64 a name stays plain, as nerve's. */
 const ENCODED_CHARS_MAX = 65_536;
 
-/** What Airbnb's nerve writes: compact JSON of these keys in this order, labels in the order they were given. */
+/**
+ * What Airbnb's nerve writes: compact JSON of these keys in this order, labels in the order they were given.
+ * @throws StackError DOCUMENT_INVALID when it is longer than readers take.
+ */
 export function payloadOf(instance: Instance, instanceId: string): string {
   const { host, port, weight, haproxyServerOptions, labels, state = "up" } = instance;
-  return JSON.stringify({
+  const text = JSON.stringify({
     host,
     port,
     name: instance.name ?? instanceId,
@@ -16,6 +19,10 @@ export function payloadOf(instance: Instance, instanceId: string): string {
     haproxy_server_options: haproxyServerOptions,
     labels,
   });
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= DOCUMENT_BYTES_MAX) return text;
+  const message = `document of ${instance.id ?? host} has ${bytes} bytes; ${DOCUMENT_BYTES_MAX} are taken`;
+  throw new StackError("DOCUMENT_INVALID", message, { side: "registry", retry: "never" });
 }
 
 /** The name of a node up to the number that ZooKeeper puts behind it for sequential types. */

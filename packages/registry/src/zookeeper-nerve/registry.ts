@@ -1,11 +1,10 @@
 import type { Registry } from "@smartstack/core";
 import type { RegistryDeps } from "../driver.ts";
 import { link } from "../link.ts";
-import { closedError, mirror } from "../mirror.ts";
+import { closedError, mirror, type Source } from "../mirror.ts";
 import { rejecter } from "../rejecter.ts";
 import type { ZooKeeper } from "../zookeeper/client.ts";
-import type { Resume } from "../zookeeper/connection.ts";
-import { connector, resumeOrBegin } from "../zookeeper/ensemble.ts";
+import { connections, connector } from "../zookeeper/ensemble.ts";
 import { following } from "../zookeeper/follow.ts";
 import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
 import { layoutOf } from "./layout.ts";
@@ -19,28 +18,36 @@ export function zooKeeperNerveRegistry(config: ZooKeeperNerveConfig, deps: Regis
   const state = link(clock, config.type, `${config.hosts.join(",")}${config.path}`);
   const layout = layoutOf(config);
   const connect = connector(config, deps, state);
-  const source = following(connect, (zk, touched) => nerveTree(zk, layout, config.decode, touched), state.proved);
-  const copies = mirror(source, state, rejecter(events), deps);
-  const sessions = new Map<string, Resume>();
+  const reject = rejecter(events);
+  const follow = following(
+    connect,
+    (zk, touched) => nerveTree(zk, layout, config.decode, touched, reject),
+    state.proved,
+  );
+  let watches = false;
+  const source: Source = (sink, signal) => {
+    watches = true;
+    return follow(sink, signal);
+  };
+  // Who only announces watches its own nodes, and nothing else; of what others wrote its session proves nothing.
+  const proved = (zxid: number): void => {
+    if (!watches) state.proved(zxid);
+  };
+  const copies = mirror(source, state, reject, deps);
+  const held = connections(connect);
   const made = new Map<string, Made>();
-  const open = new Set<() => void>();
 
   return {
     type: config.type,
     async announce(owner, restore, signal) {
       let zk: ZooKeeper | undefined;
       try {
-        zk = await resumeOrBegin(connect, sessions, owner.node, signal);
-        sessions.set(owner.node, zk.resume);
+        zk = await held.take(owner.node, signal);
         const own = made.get(owner.node) ?? { own: new Map(), asked: new Map() };
         made.set(owner.node, own);
-        const ended = (): void => {
-          open.delete(ended);
-          zk?.drop(closedError());
-        };
-        open.add(ended);
-        const forget = (): boolean => sessions.delete(owner.node);
-        return await nerveSession({ zk, made: own, owner, restore, config, layout, link: state, deps, ended, forget });
+        const forget = (): void => held.forget(owner.node);
+        const rest = { config, layout, link: state, proved, reject, deps, forget };
+        return await nerveSession({ zk, made: own, owner, restore, ...rest });
       } catch (error) {
         // Not ended: what was made on this session must live until the next attempt resumes it.
         zk?.drop(closedError());
@@ -52,7 +59,7 @@ export function zooKeeperNerveRegistry(config: ZooKeeperNerveConfig, deps: Regis
     services: (signal) => (layout.root === undefined ? nameless(signal) : copies.services(signal)),
     status: () => state.status(),
     async close() {
-      for (const stop of [...open]) stop();
+      held.close();
       await copies.close();
     },
   };

@@ -1,6 +1,7 @@
 import {
   assertInstanceId,
   assertServiceName,
+  describeError,
   entryKey,
   every,
   type InstanceRecord,
@@ -10,14 +11,16 @@ import {
   StackError,
   withDeadline,
 } from "@smartstack/core";
+import type { Reject } from "../contents.ts";
 import type { RegistryDeps } from "../driver.ts";
 import { WITHDRAW_MS_MAX } from "../last-word.ts";
 import type { Link } from "../link.ts";
+import { closedError } from "../mirror.ts";
 import { loseOnce, sessionLost } from "../session.ts";
 import type { ZooKeeper } from "../zookeeper/client.ts";
 import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
 import type { Layout } from "./layout.ts";
-import { type Made, type OwnNodes, ownNodes } from "./own-nodes.ts";
+import { type Made, type OwnNodes, ownNodes, unlessRefused } from "./own-nodes.ts";
 
 export interface NerveSessionOptions {
   readonly zk: ZooKeeper;
@@ -28,26 +31,31 @@ export interface NerveSessionOptions {
   readonly layout: Layout;
   readonly link: Link;
   readonly deps: RegistryDeps;
-  /** Lets go of the connection. */
-  readonly ended: () => void;
+  /** What our own nodes say is the truth as of now. */
+  readonly proved: (zxid: number) => void;
+  /** Told of each record that cannot be announced. */
+  readonly reject: Reject;
   /** The session is not to be resumed. */
   readonly forget: () => void;
 }
 
 /** A session over nerve's nodes: finds again what it made, makes the rest, and watches over all of it. */
 export async function nerveSession(options: NerveSessionOptions): Promise<Session> {
-  const { zk, made, restore, link } = options;
+  const { zk, made, restore, link, reject } = options;
   const lost = new AbortController();
   let notify: (() => void) | undefined;
   let closed: Promise<void> | undefined;
   const tell = (): void => {
     if (!lost.signal.aborted && closed === undefined) notify?.();
   };
-  // Who only announces watches its own nodes, and nothing else.
-  zk.onBeat(link.proved);
+  zk.onBeat(options.proved);
   const nodes = ownNodes({ ...options, zk: counting(zk, link), changed: tell });
-  await nodes.recover(restore);
-  for (const record of restore) await nodes.put(record);
+  // One record that is refused must not keep a nerve from announcing the others; whoever puts it is told.
+  const refusals = new Map<InstanceRecord, StackError>();
+  await nodes.recover(restore, refusals);
+  for (const record of restore)
+    if (!refusals.has(record)) await unlessRefused(record, refusals, () => nodes.put(record));
+  for (const [{ service, id }, error] of refusals) reject(service, id, describeError(error));
 
   const stopRefreshing = refreshing(nodes, options);
   const end = (): void => {
@@ -100,7 +108,7 @@ function counting(zk: ZooKeeper, link: Link): ZooKeeper {
 }
 
 async function leave(mode: "keep" | "withdraw", nodes: OwnNodes, options: NerveSessionOptions): Promise<void> {
-  const { zk, link, forget, ended } = options;
+  const { zk, link, forget } = options;
   const { clock } = options.deps;
   if (mode === "withdraw" && !zk.closed.aborted) {
     const leaving = nodes.dropAll().then(() => {
@@ -114,7 +122,7 @@ async function leave(mode: "keep" | "withdraw", nodes: OwnNodes, options: NerveS
       link.note(error);
     }
   }
-  ended();
+  zk.drop(closedError());
 }
 
 /** Writes persistent nodes again and again, the first time after a random part of the time: a fleet must not do so at once. */

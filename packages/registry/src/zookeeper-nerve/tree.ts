@@ -1,19 +1,17 @@
-import { type Held, instancePath } from "../contents.ts";
+import { type Held, instancePath, type Reject } from "../contents.ts";
 import type { ZooKeeper } from "../zookeeper/client.ts";
-import { childrenOrNone, type Tree } from "../zookeeper/follow.ts";
+import type { Tree } from "../zookeeper/follow.ts";
+import { FORBIDDEN, type Reader, reader } from "../zookeeper/reader.ts";
 import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
 import { type Layout, ONLY, servicesAmong } from "./layout.ts";
 import { fromServerSet, idOf, payloadIn } from "./payload.ts";
 
 interface TreeState {
-  readonly zk: ZooKeeper;
+  readonly reader: Reader;
   readonly layout: Layout;
   readonly decode: ZooKeeperNerveConfig["decode"];
-  readonly dirty: Set<string>;
   /** The names of the nodes known of each service. */
   readonly services: Map<string, Set<string>>;
-  readonly watchers: Map<string, () => void>;
-  readonly touched: () => void;
   changes: Map<string, Held | undefined>;
 }
 
@@ -23,17 +21,18 @@ export function nerveTree(
   layout: Layout,
   decode: ZooKeeperNerveConfig["decode"],
   touched: () => void,
+  reject: Reject,
 ): Tree {
   const first = layout.root === undefined ? ONLY : "";
   const state: TreeState = {
-    ...{ zk, layout, decode, touched },
-    dirty: new Set([first]),
+    ...{ layout, decode },
+    reader: reader(zk, first, touched, reject),
     services: new Map(first === "" ? [] : [[first, new Set()]]),
-    watchers: new Map(),
     changes: new Map(),
   };
   return {
-    dirty: state.dirty,
+    dirty: state.reader.dirty,
+    retry: state.reader.retry,
     read(path) {
       if (path === "") return readRoot(state, layout.root ?? "/");
       const slash = path.indexOf("/");
@@ -49,23 +48,24 @@ export function nerveTree(
 }
 
 async function readRoot(state: TreeState, root: string): Promise<void> {
-  const { zk, services, dirty } = state;
-  const wanted = new Set(servicesAmong(await childrenOrNone(zk, root, watcherOf(state, ""))));
+  const { reader, services } = state;
+  const wanted = new Set(servicesAmong(await reader.childrenOrNone("", root)));
   for (const [service, names] of services) {
     if (wanted.has(service)) continue;
     for (const name of names) gone(state, service, name);
     services.delete(service);
+    reader.forget(service);
   }
   for (const service of wanted) {
     if (services.has(service)) continue;
     services.set(service, new Set());
-    dirty.add(service);
+    reader.dirty.add(service);
   }
 }
 
 async function readService(state: TreeState, service: string): Promise<void> {
-  const { zk, layout, services, dirty } = state;
-  const present = new Set(await childrenOrNone(zk, layout.folderOf(service), watcherOf(state, service)));
+  const { reader, layout, services } = state;
+  const present = new Set(await namesIn(state, service, layout.folderOf(service)));
   const known = services.get(service);
   if (known === undefined) return;
   for (const name of known) {
@@ -78,17 +78,24 @@ async function readService(state: TreeState, service: string): Promise<void> {
     known.add(name);
     const text = payloadIn(name);
     // A node whose name tells everything needs no read; what it tells never changes.
-    if (text === undefined) dirty.add(`${service}/${name}`);
+    if (text === undefined) reader.dirty.add(`${service}/${name}`);
     else found(state, service, name, text);
   }
 }
 
+async function namesIn({ reader, layout }: TreeState, service: string, folder: string): Promise<readonly string[]> {
+  // Of one folder among many, that it is forbidden says nothing of the others; of the only one, it says all.
+  const names = layout.root === undefined ? undefined : await reader.children(service, folder);
+  if (names === FORBIDDEN) return [];
+  return names ?? (await reader.childrenOrNone(service, folder));
+}
+
 async function readNode(state: TreeState, service: string, name: string): Promise<void> {
-  const { zk, layout, services } = state;
+  const { reader, layout, services } = state;
   if (services.get(service)?.has(name) !== true) return;
-  const watcher = watcherOf(state, `${service}/${name}`);
-  const held = await zk.read(`${layout.folderOf(service)}/${name}`, watcher);
-  if (held !== undefined) found(state, service, name, held.text);
+  const held = await reader.read(`${service}/${name}`, `${layout.folderOf(service)}/${name}`);
+  if (held === FORBIDDEN) state.changes.set(instancePath(service, idOf(name)), undefined);
+  else if (held !== undefined) found(state, service, name, held.text);
   else if (services.get(service)?.delete(name) === true) gone(state, service, name);
 }
 
@@ -97,18 +104,7 @@ function found({ decode, changes }: TreeState, service: string, name: string, te
   changes.set(instancePath(service, idOf(name)), { text: document });
 }
 
-function gone({ changes, watchers }: TreeState, service: string, name: string): void {
+function gone({ changes, reader }: TreeState, service: string, name: string): void {
   changes.set(instancePath(service, idOf(name)), undefined);
-  watchers.delete(`${service}/${name}`);
-}
-
-function watcherOf({ watchers, dirty, touched }: TreeState, path: string): () => void {
-  const watcher =
-    watchers.get(path) ??
-    ((): void => {
-      dirty.add(path);
-      touched();
-    });
-  watchers.set(path, watcher);
-  return watcher;
+  reader.forget(`${service}/${name}`);
 }

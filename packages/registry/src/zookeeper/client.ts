@@ -6,7 +6,7 @@ import { closedError } from "../mirror.ts";
 import { unreachable } from "../session.ts";
 import { type Access, aclOf } from "./access.ts";
 import { type Connection, type ConnectOptions, connectZooKeeper } from "./connection.ts";
-import { asStackError, codeOf } from "./errors.ts";
+import { asStackError, codeOf, isForbidden } from "./errors.ts";
 import { type Call, commit, type Refusal, type Step } from "./transaction.ts";
 
 type Callback<T> = (error: Error | Exception | null, value: T) => void;
@@ -42,7 +42,7 @@ const END_MS_MAX = 500;
 
 /** A connection that has caught up with its ensemble. @throws as connectZooKeeper */
 export async function openZooKeeper(options: OpenOptions): Promise<ZooKeeper> {
-  const { host, clock } = options;
+  const { host, clock, signal } = options;
   const acl = aclOf(options.access);
   const connection = await connectZooKeeper(options);
   const { client, closed } = connection;
@@ -69,14 +69,21 @@ export async function openZooKeeper(options: OpenOptions): Promise<ZooKeeper> {
     // The library answers null for a node that is not there.
     return stat ? holdOf(stat) : undefined;
   };
+  const abort = (): void => connection.drop(closedError());
+  signal.addEventListener("abort", abort, { once: true });
   try {
     // A member that lags behind would show a past that this process has left behind already. It answers a write only
     // once it has caught up with it; this one changes nothing.
     await commit(client, acl, [{ do: "check", path: "/" }], call, host);
   } catch (error) {
-    const reason = asStackError(`zookeeper ${host} catching up`, error);
-    connection.drop(reason);
-    throw reason;
+    // A refusal has been through the ensemble as well. The root may be closed to us, and what we need open.
+    if (!isForbidden(error)) {
+      const reason = asStackError(`zookeeper ${host} catching up`, error);
+      connection.drop(reason);
+      throw reason;
+    }
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
   let answered: (zxid: number) => void = () => undefined;
   beat(connection, clock, host, async (ms) => {

@@ -46,6 +46,7 @@ interface Internals {
     /** The library's parser takes an IPv6 address for several words. */
     readonly servers: { readonly host: string; readonly port: number }[];
     connect(): void;
+    findNextServer(found: (server: unknown) => void): void;
     onSocketData(bytes: Buffer): void;
     readonly zxid: Buffer;
     readonly socket?: Socket;
@@ -77,6 +78,7 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<Connect
     manager.connectTimeoutHandler?.unref();
     manager.socket?.destroy();
   };
+  connectOnlyWhile(manager, closed.signal);
   readWhole(manager, closed.signal, (error) => {
     // Bytes that are no ZooKeeper answer, or an error code newer than the library.
     drop(unreachable(`zookeeper ${host}: unintelligible answer`, error));
@@ -137,6 +139,15 @@ function clientOf({ host, sessionMs, resume }: ConnectOptions): Internals & { re
     port: Number(host.slice(colon + 1)),
   });
   return { client, manager };
+}
+
+/** The library makes its socket a while after it was told to connect, by which time nobody may want it. */
+function connectOnlyWhile(manager: Internals["manager"], closed: AbortSignal): void {
+  const find = manager.findNextServer;
+  manager.findNextServer = (found) =>
+    find.call(manager, (server) => {
+      if (!closed.aborted) found(server);
+    });
 }
 
 function readWhole(manager: Internals["manager"], closed: AbortSignal, refuse: (error: unknown) => void): void {

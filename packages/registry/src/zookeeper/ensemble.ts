@@ -2,6 +2,7 @@ import { isStackError, passwordOf } from "@smartstack/core";
 import { splitChroot } from "../config.ts";
 import type { RegistryDeps } from "../driver.ts";
 import type { Link } from "../link.ts";
+import { closedError } from "../mirror.ts";
 import type { EnsembleConfig } from "../zookeeper.ts";
 import { openZooKeeper, type ZooKeeper } from "./client.ts";
 import type { Resume } from "./connection.ts";
@@ -40,8 +41,55 @@ export function connector(config: EnsembleConfig, { clock, random }: RegistryDep
   };
 }
 
+/** The connections that hold sessions, one for each node. */
+export interface Connections {
+  /** Resumes the session that this node's entries hang on, or begins a new one. @throws StackError CLOSED after `close`. */
+  take(node: string, signal: AbortSignal): Promise<ZooKeeper>;
+  /** The node's session is not to be resumed. */
+  forget(node: string): void;
+  /** Drops all of them, and those on their way; what was made on them lives on for its time. */
+  close(): void;
+}
+
+export function connections(connect: Connect): Connections {
+  const sessions = new Map<string, Resume>();
+  const open = new Set<() => void>();
+  let closed = false;
+  const connecting = async (node: string, signal: AbortSignal): Promise<ZooKeeper> => {
+    const stop = new AbortController();
+    const end = (): void => stop.abort();
+    open.add(end);
+    signal.addEventListener("abort", end, { once: true });
+    if (closed || signal.aborted) end();
+    try {
+      if (stop.signal.aborted) throw closedError();
+      return await resumeOrBegin(connect, sessions, node, stop.signal);
+    } finally {
+      open.delete(end);
+      signal.removeEventListener("abort", end);
+    }
+  };
+  return {
+    async take(node, signal) {
+      const zk = await connecting(node, signal);
+      const drop = (): void => zk.drop(closedError());
+      sessions.set(node, zk.resume);
+      zk.closed.addEventListener("abort", () => open.delete(drop), { once: true });
+      if (closed) drop();
+      if (zk.closed.aborted) throw zk.closed.reason;
+      open.add(drop);
+      return zk;
+    },
+    forget: (node) => void sessions.delete(node),
+    close() {
+      closed = true;
+      for (const end of [...open]) end();
+    },
+  };
+}
+
 /** Resumes the session that this node's entries hang on, or begins a new one if that has expired. */
-export async function resumeOrBegin(
+async function resumeOrBegin(
   connect: Connect,
   sessions: Map<string, Resume>,
   node: string,

@@ -17,11 +17,17 @@ export function asStackError(what: string, error: unknown): StackError {
     ? failed(
         what,
         "not allowed by the node's access control list; give the registry a user that is, or change the list",
+        error,
       )
     : failed(what, error);
 }
 
-function failed(what: string, cause: unknown): StackError {
-  const message = `${what}: ${describeError(cause)}`;
+/** Did an access control list refuse the call? */
+export function isForbidden(error: unknown): boolean {
+  return codeOf(error instanceof StackError ? error.cause : error) === zookeeper.Exception.NO_AUTH;
+}
+
+function failed(what: string, reason: unknown, cause: unknown = reason): StackError {
+  const message = `${what}: ${describeError(reason)}`;
   return new StackError("REGISTRY_FAILED", message, { side: "registry", retry: "after-backoff", cause });
 }

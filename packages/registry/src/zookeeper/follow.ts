@@ -17,23 +17,23 @@ export interface Tree {
   changes(): Map<string, Held | undefined>;
   /** Called when nothing is dirty any more; may touch more. */
   settled?(): void;
+  /** Called from time to time, for what no watch tells of; may touch more. */
+  retry(): void;
 }
 
 /**
  * Reads a tree and keeps reading what its watches touch. `touched` is to be called whenever they touch something;
- * `proved` is called whenever the server showed that there is nothing that it has not told of.
+ * `proved` is called whenever all that the server has told of was read: an answer proves nothing while something is unread.
  */
 export function following(
   connect: (signal: AbortSignal) => Promise<ZooKeeper>,
   treeOf: (zk: ZooKeeper, touched: () => void) => Tree,
-  proved: (zxid: number) => void,
+  proved: (zxid?: number) => void,
 ): Source {
   return async (sink, signal) => {
     const zk = await connect(signal);
-    // ZooKeeper sends the events of a change before any answer that is newer than it.
-    zk.onBeat(proved);
     try {
-      await follow(zk, treeOf, sink, signal);
+      await follow(zk, treeOf, sink, proved, signal);
     } finally {
       await zk.end();
     }
@@ -44,11 +44,18 @@ async function follow(
   zk: ZooKeeper,
   treeOf: (zk: ZooKeeper, touched: () => void) => Tree,
   sink: Sink,
+  proved: (zxid?: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
+  let quiet = false;
   let wake: () => void = () => undefined;
   const tree = treeOf(zk, () => wake());
   const ended = (): void => wake();
+  zk.onBeat((zxid) => {
+    // ZooKeeper sends the events of a change before any answer that is newer than it.
+    if (quiet && tree.dirty.size === 0) proved(zxid);
+    tree.retry();
+  });
   signal.addEventListener("abort", ended);
   zk.closed.addEventListener("abort", ended);
   try {
@@ -56,7 +63,8 @@ async function follow(
     sink.reset(tree.changes() as ReadonlyMap<string, Held>);
     while (!signal.aborted) {
       if (zk.closed.aborted) throw watchLost("the connection to ZooKeeper ended", zk.closed.reason);
-      if (tree.dirty.size === 0) {
+      quiet = tree.dirty.size === 0;
+      if (quiet) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
@@ -65,6 +73,7 @@ async function follow(
       await settle(tree);
       const changes = tree.changes();
       if (changes.size > 0) sink.apply(changes);
+      if (tree.dirty.size === 0) proved();
     }
   } finally {
     signal.removeEventListener("abort", ended);
@@ -87,11 +96,4 @@ async function settle(tree: Tree): Promise<void> {
     for (const path of part) dirty.delete(path);
     await Promise.all(part.map((path) => tree.read(path)));
   }
-}
-
-/** The children of a node that need not be there yet; `watcher` is left in either case. */
-export async function childrenOrNone(zk: ZooKeeper, path: string, watcher: () => void): Promise<string[]> {
-  const names = await zk.children(path, watcher);
-  if (names !== undefined || (await zk.exists(path, watcher)) === undefined) return names ?? [];
-  return (await zk.children(path, watcher)) ?? [];
 }

@@ -1,4 +1,4 @@
-import type { InstanceRecord, NodeEntry, Registry, Session } from "@smartstack/core";
+import { type InstanceRecord, isStackError, type NodeEntry, type Registry, type Session } from "@smartstack/core";
 import { splitChroot } from "../config.ts";
 import type { RegistryDeps } from "../driver.ts";
 import { link } from "../link.ts";
@@ -8,8 +8,7 @@ import { loseOnce, openSession, sessionLost } from "../session.ts";
 import type { ZooKeeperConfig } from "../zookeeper.ts";
 import { claim } from "./claim.ts";
 import type { ZooKeeper } from "./client.ts";
-import type { Resume } from "./connection.ts";
-import { connector, resumeOrBegin } from "./ensemble.ts";
+import { connections, connector } from "./ensemble.ts";
 import { zooKeeperHolder } from "./holder.ts";
 import { zooKeeperSource } from "./source.ts";
 
@@ -19,10 +18,10 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
   const prefix = `${splitChroot(config.hosts).chroot}${config.prefix}`;
   const state = link(clock, "zookeeper", `${config.hosts.join(",")}${config.prefix}`);
   const connect = connector(config, deps, state);
-  const copies = mirror(zooKeeperSource(connect, prefix, state.proved), state, rejecter(events), deps);
+  const reject = rejecter(events);
+  const copies = mirror(zooKeeperSource(connect, prefix, state.proved, reject), state, reject, deps);
   const announced = new Set<string>();
-  const sessions = new Map<string, Resume>();
-  const open = new Set<() => void>();
+  const held = connections(connect);
 
   const announceOn = async (
     zk: ZooKeeper,
@@ -30,22 +29,19 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
     restore: readonly InstanceRecord[],
     signal: AbortSignal,
   ): Promise<Session> => {
-    sessions.set(owner.node, zk.resume);
     const copy = await copies.join(signal);
     const announcedBefore = announced.has(owner.boot);
     const written = await state.writing(claim(zk, { prefix, owner, restore, copy, announcedBefore }));
     announced.add(owner.boot);
     const lost = new AbortController();
-    const stop = (): void => {
-      open.delete(stop);
-      zk.closed.removeEventListener("abort", lose);
-      zk.drop(closedError());
-    };
-    const lose = (): void =>
+    const stop = (): void => zk.drop(closedError());
+    const lose = (): void => {
+      // What ends by our own hand is not lost.
+      if (isStackError(zk.closed.reason) && zk.closed.reason.code === "CLOSED") return;
       loseOnce(lost, sessionLost("the connection that holds our session ended", zk.closed.reason));
+    };
     zk.closed.addEventListener("abort", lose, { once: true });
-    open.add(stop);
-    const forget = (): boolean => sessions.delete(owner.node);
+    const forget = (): void => held.forget(owner.node);
     const holder = zooKeeperHolder({ zk, prefix, owner, clock, stop, forget });
     const session = openSession({ owner, copy, holder, written, lost, link: state, clock });
     if (zk.closed.aborted) lose();
@@ -57,7 +53,7 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
     async announce(owner, restore, signal) {
       let zk: ZooKeeper | undefined;
       try {
-        zk = await resumeOrBegin(connect, sessions, owner.node, signal);
+        zk = await held.take(owner.node, signal);
         return await announceOn(zk, owner, restore, signal);
       } catch (error) {
         // Not ended: entries that moved to this session must live until the next attempt resumes it.
@@ -70,7 +66,7 @@ export function zooKeeperRegistry(config: ZooKeeperConfig, deps: RegistryDeps): 
     services: (signal) => copies.services(signal),
     status: () => state.status(),
     async close() {
-      for (const stop of [...open]) stop();
+      held.close();
       await copies.close();
     },
   };

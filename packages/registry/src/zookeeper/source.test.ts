@@ -1,3 +1,4 @@
+import { until } from "@smartstack/core/testing";
 import { describe, expect, it } from "vitest";
 import type { Held } from "../contents.ts";
 import type { ZooKeeper } from "./client.ts";
@@ -36,6 +37,7 @@ async function load(zk: ZooKeeper): Promise<ReadonlyMap<string, Held>> {
       async () => zk,
       "/x",
       () => undefined,
+      () => undefined,
     )({ reset, apply: () => undefined }, stop.signal).catch(reject);
   });
 }
@@ -50,5 +52,49 @@ describe("zooKeeperSource", () => {
   it("reports nothing before all is read", async () => {
     const { zk } = tree(20, 3_000);
     expect((await load(zk)).size).toBe(60_000);
+  });
+
+  it("takes an answer for a proof only while nothing is unread, and what was read for one itself", async () => {
+    const { zk } = tree(1, 1);
+    let beat: (zxid: number) => void = () => undefined;
+    let touch: (() => void) | undefined;
+    let answer: () => void = () => undefined;
+    const read: ZooKeeper["read"] = (path, watcher) => {
+      const slow = touch !== undefined && path.endsWith("/s0/i0");
+      touch ??= watcher;
+      return slow
+        ? new Promise((resolve) => {
+            answer = () => resolve({ text: "news" });
+          })
+        : Promise.resolve({ text: path });
+    };
+    const proofs: (number | undefined)[] = [];
+    const seen: string[] = [];
+    const stop = new AbortController();
+    const source = zooKeeperSource(
+      async () => ({ ...zk, read, onBeat: (listener) => (beat = listener) }) as ZooKeeper,
+      "/x",
+      (zxid) => proofs.push(zxid),
+      () => undefined,
+    );
+    const sink: Parameters<typeof source>[0] = {
+      reset: (all) => seen.push(...all.keys()),
+      apply: (changes) => seen.push(...[...changes.values()].map((held) => held?.text ?? "")),
+    };
+    const ended = source(sink, stop.signal);
+    await until(() => seen.length === 1, { what: "read" });
+    await new Promise((resolve) => setImmediate(resolve));
+    beat(1);
+    expect(proofs).toEqual([1]);
+    touch?.();
+    beat(2);
+    await new Promise((resolve) => setImmediate(resolve));
+    beat(3);
+    expect(proofs).toEqual([1]);
+    answer();
+    await until(() => seen.includes("news"), { what: "read again" });
+    expect(proofs).toEqual([1, undefined]);
+    stop.abort();
+    await ended;
   });
 });

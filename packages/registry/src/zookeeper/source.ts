@@ -1,8 +1,9 @@
 import { serviceNameProblem } from "@smartstack/core";
-import { type Held, placeOf } from "../contents.ts";
+import { type Held, placeOf, type Reject } from "../contents.ts";
 import type { Source } from "../mirror.ts";
 import type { ZooKeeper } from "./client.ts";
-import { childrenOrNone, following, type Tree } from "./follow.ts";
+import { following, type Tree } from "./follow.ts";
+import { FORBIDDEN, type Reader, reader } from "./reader.ts";
 
 const NODES = ".nodes";
 
@@ -10,40 +11,34 @@ const NODES = ".nodes";
 export function zooKeeperSource(
   connect: (signal: AbortSignal) => Promise<ZooKeeper>,
   prefix: string,
-  proved: (zxid: number) => void,
+  proved: (zxid?: number) => void,
+  reject: Reject,
 ): Source {
-  return following(connect, (zk, touched) => watchedTree(zk, prefix, touched), proved);
+  return following(connect, (zk, touched) => watchedTree(reader(zk, "", touched, reject), prefix), proved);
 }
 
 /** What is known of the tree while it is read. Paths are relative to the prefix; "" is the prefix itself. */
 interface TreeState {
-  readonly zk: ZooKeeper;
+  readonly reader: Reader;
   readonly prefix: string;
-  /** Touched, and not read since. */
-  readonly dirty: Set<string>;
   /** The children known of each folder. */
   readonly folders: Map<string, Set<string>>;
-  /** One function for each path: the library leaves a watcher once, however often the same function is passed. */
-  readonly watchers: Map<string, () => void>;
-  readonly touched: () => void;
   changes: Map<string, Held | undefined>;
   /** Instances that vanished with their nerve and instances that were withdrawn differ by the node entry alone. */
   mustCheckNodes: boolean;
 }
 
-function watchedTree(zk: ZooKeeper, prefix: string, touched: () => void): Tree {
+function watchedTree(reader: Reader, prefix: string): Tree {
   const state: TreeState = {
-    zk,
+    reader,
     prefix,
-    dirty: new Set([""]),
     folders: new Map(),
-    watchers: new Map(),
-    touched,
     changes: new Map(),
     mustCheckNodes: false,
   };
   return {
-    dirty: state.dirty,
+    dirty: reader.dirty,
+    retry: reader.retry,
     read(path) {
       if (path === NODES) state.mustCheckNodes = false;
       return read(state, path);
@@ -54,7 +49,7 @@ function watchedTree(zk: ZooKeeper, prefix: string, touched: () => void): Tree {
       return changes;
     },
     settled() {
-      if (state.mustCheckNodes) state.dirty.add(NODES);
+      if (state.mustCheckNodes) reader.dirty.add(NODES);
     },
   };
 }
@@ -66,28 +61,28 @@ function read(state: TreeState, path: string): Promise<void> {
 }
 
 async function readRoot(state: TreeState): Promise<void> {
-  const { zk, prefix, folders, dirty } = state;
-  const names = await childrenOrNone(zk, prefix, watcherOf(state, ""));
+  const { reader, prefix, folders } = state;
+  const names = await reader.childrenOrNone("", prefix);
   const wanted = new Set(names.filter((name) => name === NODES || serviceNameProblem(name) === undefined));
   for (const name of [...folders.keys()]) if (!wanted.has(name)) removeFolder(state, name);
   for (const name of wanted) {
     if (folders.has(name)) continue;
     folders.set(name, new Set());
-    dirty.add(name);
+    reader.dirty.add(name);
   }
 }
 
 async function readFolder(state: TreeState, name: string): Promise<void> {
-  const ids = await state.zk.children(`${state.prefix}/${name}`, watcherOf(state, name));
+  const ids = await state.reader.children(name, `${state.prefix}/${name}`);
   const known = state.folders.get(name);
   if (known === undefined) return;
   if (ids === undefined) {
     // It may be back already, unseen: the prefix knows.
-    state.dirty.add("");
+    state.reader.dirty.add("");
     removeFolder(state, name);
     return;
   }
-  const present = new Set(ids);
+  const present = new Set(ids === FORBIDDEN ? [] : ids);
   for (const id of known) {
     if (present.has(id)) continue;
     known.delete(id);
@@ -97,37 +92,27 @@ async function readFolder(state: TreeState, name: string): Promise<void> {
     const path = `${name}/${id}`;
     if (known.has(id) || placeOf(path) === undefined) continue;
     known.add(id);
-    state.dirty.add(path);
+    state.reader.dirty.add(path);
   }
 }
 
 async function readLeaf(state: TreeState, name: string, path: string): Promise<void> {
   const id = path.slice(name.length + 1);
   if (state.folders.get(name)?.has(id) !== true) return;
-  const held = await state.zk.read(`${state.prefix}/${path}`, watcherOf(state, path));
-  if (held !== undefined) state.changes.set(path, held);
+  const held = await state.reader.read(path, `${state.prefix}/${path}`);
+  if (held === FORBIDDEN) state.changes.set(path, undefined);
+  else if (held !== undefined) state.changes.set(path, held);
   else if (state.folders.get(name)?.delete(id) === true) gone(state, path);
 }
 
 function removeFolder(state: TreeState, name: string): void {
   for (const id of state.folders.get(name) ?? []) gone(state, `${name}/${id}`);
   state.folders.delete(name);
-  state.watchers.delete(name);
+  state.reader.forget(name);
 }
 
 function gone(state: TreeState, path: string): void {
   state.changes.set(path, undefined);
-  state.watchers.delete(path);
+  state.reader.forget(path);
   if (!path.startsWith(`${NODES}/`)) state.mustCheckNodes = true;
-}
-
-function watcherOf(state: TreeState, path: string): () => void {
-  const watcher =
-    state.watchers.get(path) ??
-    ((): void => {
-      state.dirty.add(path);
-      state.touched();
-    });
-  state.watchers.set(path, watcher);
-  return watcher;
 }
