@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { until } from "@smartstack/core/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { command } from "../support/command.ts";
 import { freePort } from "../support/ports.ts";
 import { sharedEngine } from "../support/shared-engine.ts";
 import { type Fleet, startFleet } from "./support/fleet.ts";
 import { type Chain, type Server, startChain } from "./support/registries.ts";
+import { COMMAND } from "./support/stack.ts";
 
 describe("a synapse that starts without its registry", () => {
   const cache = mkdtempSync(path.join(tmpdir(), "smartstack-cache-"));
@@ -52,13 +54,16 @@ describe("a synapse that starts without its registry", () => {
 
     await server.kill("SIGKILL");
     await chain.synapse.kill("SIGKILL");
+    const bareMs = await bareStartMs();
     const startedMs = performance.now();
     const starting = chain.synapse.again();
     await until(ask, { what: "an answer from the cache", everyMs: 5 });
     const tookMs = performance.now() - startedMs;
     chain.processes[1] = await starting;
-    console.info(`first answer ${Math.round(tookMs)} ms after the process was started`);
-    expect(tookMs).toBeLessThanOrEqual(1_000);
+    const told = `first answer ${Math.round(tookMs)} ms after the process was started`;
+    console.info(`${told}; a process that only tells its version takes ${Math.round(bareMs)} ms`);
+    // On a machine that has other things to do, any process takes its time.
+    expect(tookMs).toBeLessThanOrEqual(Math.max(1_000, 4 * bareMs));
     expect((await chain.synapse.ready()).status).toBe(503);
 
     await server.restart();
@@ -70,6 +75,13 @@ describe("a synapse that starts without its registry", () => {
     await until(async () => (await ask()) === came.id, { what: "a new replica answers" });
   });
 });
+
+/** How long the command takes to start and do nothing, now. */
+async function bareStartMs(): Promise<number> {
+  const startedMs = performance.now();
+  await command(process.execPath, [COMMAND, "--version"]);
+  return performance.now() - startedMs;
+}
 
 function cached(folder: string): string {
   // What is still being written does not count: the kill that follows would undo it.

@@ -16,6 +16,8 @@ export interface Child {
 }
 
 const OUTPUT_CHARS_MAX = 256 * 1024;
+/** How long output is waited for behind the end of its process. */
+const OUTPUT_MS_MAX = 1_000;
 // The kernel then kills the child with its parent, even when that one dies by KILL and no handler of ours runs.
 const SETPRIV = "/usr/bin/setpriv";
 
@@ -79,7 +81,12 @@ export function startChild(command: string, args: readonly string[], options: Sp
       forget();
       resolve(result);
     };
-    child.once("exit", (code, signal) => end(code ?? signal ?? 0));
+    // "exit" may come before the last of the output; "close" comes behind it, but not while a grandchild holds the pipe.
+    child.once("close", (code, signal) => end(code ?? signal ?? 0));
+    child.once("exit", (code, signal) => {
+      gone = true;
+      setTimeout(() => end(code ?? signal ?? 0), OUTPUT_MS_MAX).unref();
+    });
     child.once("error", (error) => {
       text += `${error.message}\n`;
       end(127);
@@ -107,11 +114,16 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 }
 
 /** Waits until `ready` says so; fails at once, with the child's output, when it ended before. */
-export async function untilReady(child: Child, what: string, ready: () => boolean | Promise<boolean>): Promise<void> {
+export async function untilReady(
+  child: Child,
+  what: string,
+  ready: () => boolean | Promise<boolean>,
+  timeoutMs = 20_000,
+): Promise<void> {
   const probe = async (): Promise<"ready" | "ended" | false> =>
     child.running() ? (await ready()) && "ready" : "ended";
   try {
-    const outcome = await until(probe, { what: `${what} is ready`, timeoutMs: 20_000 });
+    const outcome = await until(probe, { what: `${what} is ready`, timeoutMs });
     if (outcome === "ended") throw new Error(`${what} ended before it was ready`);
   } catch (error) {
     throw new Error(`${(error as Error).message}; its output:\n${child.output().slice(-4_000)}`, { cause: error });

@@ -72,6 +72,8 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<TestServer> 
       `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
       `--initial-cluster=default=http://127.0.0.1:${peer}`,
       "--log-level=error",
+      // A server that is killed loses nothing by it, and the disk is the one that the containers write to.
+      "--unsafe-no-fsync",
       ...(secured ?? []),
       ...flags,
     ],

@@ -7,6 +7,8 @@ const collectGarbage = runInNewContext("gc");
 
 /** What this process holds in its heap and in buffers, bytes, with nothing in it that only waits to be collected. */
 export function usedBytes() {
+  // A buffer's memory is given back by the collection after the one that found its object dead.
+  collectGarbage();
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;

@@ -40,7 +40,7 @@ export async function startRabbitMq(): Promise<RabbitMq> {
     remove();
   };
   try {
-    await untilReady(broker, "rabbitmq", async () => (await accepts(`${HOST}:${port}`)) && opened(broker));
+    await untilReady(broker, "rabbitmq", async () => (await accepts(`${HOST}:${port}`)) && opened(broker), 50_000);
   } catch (error) {
     await stop();
     throw error;

@@ -8,7 +8,8 @@ import { type Child, startChild } from "../../support/children.ts";
 import type { Engine } from "../../support/docker.ts";
 import { freePort } from "../../support/ports.ts";
 
-const COMMAND = fileURLToPath(new URL("../../../packages/cli/bin/smartstack.js", import.meta.url));
+/** The built command. */
+export const COMMAND = fileURLToPath(new URL("../../../packages/cli/bin/smartstack.js", import.meta.url));
 
 /** What an operator needs to change something. */
 const ADMIN_TOKEN = "test-token";

@@ -36,15 +36,13 @@ export async function bounded(stage: Stage, kind: "add" | "remove", container: s
   const told = (): EngineEvent[] => stage.events.filter((event) => event.container === container);
   const isCause = ({ action, atMs }: EngineEvent): boolean =>
     CAUSES[kind].test(action) && atMs >= since.atMs && atMs <= change.atMs;
-  const cause = await until(
-    () =>
-      told()
-        .filter(isCause)
-        .at(kind === "add" ? -1 : 0),
-    {
-      what: `the event that explains the ${kind} of ${container}`,
-    },
-  ).catch((error: unknown) => {
+  const find = (): EngineEvent | undefined =>
+    told()
+      .filter(isCause)
+      .at(kind === "add" ? -1 : 0);
+  let cause = await until(find, {
+    what: `the event that explains the ${kind} of ${container}`,
+  }).catch((error: unknown) => {
     const moments = [
       { atMs: since.atMs, text: "begun" },
       ...told().map(({ action, atMs }) => ({ atMs, text: action })),
@@ -53,6 +51,12 @@ export async function bounded(stage: Stage, kind: "add" | "remove", container: s
     const story = moments.sort((a, b) => a.atMs - b.atMs).map(({ atMs, text }) => `${Math.round(atMs)} ${text}`);
     throw new Error(`${(error as Error).message}; seen: ${story.slice(-30).join(", ")}`, { cause: error });
   });
+  // A container is connected before it starts: the word of that may still be on its way.
+  if (cause.action === "connect") {
+    const started = (): boolean => find()?.action === "start";
+    await until(started, { what: "its start", timeoutMs: 500 }).catch(() => undefined);
+    cause = find() ?? cause;
+  }
   const tookMs = change.atMs - cause.atMs;
   stage.measured[kind].push(tookMs);
   expect(tookMs, `ms from ${cause.action} to the ${kind}`).toBeLessThan(BOUNDS_MS[kind]);

@@ -17,6 +17,9 @@ export async function until<T>(
   const endMs = performance.now() + timeoutMs;
   let lastError: unknown;
   for (;;) {
+    // Judged before the probe: after a pause of this process timers come before what has arrived meanwhile.
+    const isLast = performance.now() > endMs;
+    if (isLast) await new Promise((resolve) => setImmediate(resolve));
     try {
       const value = await probe();
       if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
@@ -24,7 +27,7 @@ export async function until<T>(
     } catch (error) {
       lastError = error;
     }
-    if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: lastError });
+    if (isLast) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: lastError });
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
