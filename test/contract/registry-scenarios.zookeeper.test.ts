@@ -2,11 +2,13 @@ import { strict as assert } from "node:assert";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { encodeInstance, eventBus, type Registry, systemClock } from "@smartstack/core";
 import { until } from "@smartstack/core/testing";
 import { openRegistry } from "@smartstack/registry";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestServer } from "../support/etcd.ts";
+import { freePort } from "../support/ports.ts";
 import {
   startZooKeeper,
   TICK_MS,
@@ -18,9 +20,12 @@ import {
 import { NEVER, owner, record, records } from "./registry-case.ts";
 import { announcer, follow } from "./registry-follower.ts";
 import { openers } from "./registry-real-harness.ts";
+import { backends, synapseOver } from "./registry-synapse.ts";
 
 const TTL_MS = 4_000;
 /** FAULTS=full takes the times of the scenarios as they were written down. */
+const LATE_MS = process.env.FAULTS === "full" ? 20_000 : 8_000;
+const LATE_TEST_MS_MAX = LATE_MS + 60_000;
 const DOWN_MS = process.env.FAULTS === "full" ? 30_000 : 3_000;
 
 let server: TestServer;
@@ -85,13 +90,40 @@ describe.concurrent("ZooKeeper", () => {
     expect(performance.now() - killedMs).toBeLessThan(TTL_MS + TICK_MS + 1_000);
   });
 
-  it("G6 a path that never existed is seen when it appears", async () => {
-    const follower = follow(await open("/g6/not/yet"), "web");
-    await until(() => follower.batches.length > 0, { what: "an empty beginning" });
-    await zookeeperWrite(server.endpoint, "/g6/not/yet/web/one", document(1));
-    await until(() => follower.names().join() === "one", { what: "seen", timeoutMs: 1_500 });
-    await follower.stop();
-  });
+  it(
+    `G6 a path that never existed is seen when it appears, ${LATE_MS / 1_000} s later`,
+    async () => {
+      const follower = follow(await open("/g6/not/yet"), "web");
+      await until(() => follower.batches.length > 0, { what: "an empty beginning" });
+      await pause(LATE_MS);
+      await zookeeperWrite(server.endpoint, "/g6/not/yet/web/one", document(1));
+      await until(() => follower.names().join() === "one", { what: "seen", timeoutMs: 1_000 });
+      expect(follower.resets()).toBe(1);
+      await follower.stop();
+    },
+    LATE_TEST_MS_MAX,
+  );
+
+  it(
+    `F7 both sides begin ${LATE_MS / 1_000} s before their ZooKeeper, and need no restart once it is there`,
+    async ({ onTestFinished }) => {
+      const port = await freePort();
+      const hosts = [`127.0.0.1:${port}`];
+      const [announcing, watching] = [await open("/f7", { hosts }), await open("/f7", { hosts })];
+      const { applied, stop } = await synapseOver(watching);
+      onTestFinished(stop);
+      const nerve = announcer(announcing, owner("node-a", "b1"), () => records("web", 2));
+      onTestFinished(() => nerve.stop("keep"));
+      await pause(LATE_MS);
+      expect(nerve.sessions).toHaveLength(0);
+      const late = await startZooKeeper({ port });
+      onTestFinished(() => late.stop());
+      const thereMs = performance.now();
+      await until(() => backends(applied) === "web-0,web-1", { what: "announced and applied" });
+      expect(performance.now() - thereMs).toBeLessThan(5_000);
+    },
+    LATE_TEST_MS_MAX,
+  );
 
   it("G8 a service's folder that is removed with its last child and made again is followed", async () => {
     const follower = follow(await open("/g8"), "web");
@@ -215,7 +247,7 @@ describe("ZooKeeper, last of all", () => {
     const known = follower.history.length;
     await server.kill();
     await until(() => !watching.status().connected, { what: "noticed" });
-    await new Promise((resolve) => setTimeout(resolve, DOWN_MS));
+    await pause(DOWN_MS);
     expect(follower.history.length).toBe(known);
     const resets = follower.resets();
     await server.start();
