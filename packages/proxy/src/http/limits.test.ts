@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { BROKEN, beginBody, createBody, feedBody } from "./body.ts";
 import { cannedResponse } from "./canned.ts";
-import { CHUNKED, createHead } from "./head.ts";
+import { CHUNKED, createHead, NO_BODY } from "./head.ts";
 import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseRequest } from "./parse-request.ts";
 import { parseResponse } from "./parse-response.ts";
@@ -42,6 +42,13 @@ it("an answer has 100 header lines", () => {
   const lines = (count: number) => Buffer.from(`HTTP/1.1 200 OK\r\n${"a: b\r\n".repeat(count)}\r\n`);
   expect(parseResponse(lines(100), 0, createHead(), false)).toBe(COMPLETE);
   expect(parseResponse(lines(101), 0, createHead(), false)).toBe(502);
+});
+
+it.each([255, 256, 270, 4_096])("a name of %d bytes that begins as a length's is none", (length) => {
+  const head = createHead();
+  const bytes = filled(length, "Content-Length0", "").toString("latin1");
+  expect(parseRequest(Buffer.from(`GET / HTTP/1.1\r\nHost: a\r\n${bytes}: 5\r\n\r\n`), 0, head)).toBe(COMPLETE);
+  expect(head.framing).toBe(NO_BODY);
 });
 
 it("a length has fifteen digits", () => {

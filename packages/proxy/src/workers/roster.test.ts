@@ -11,6 +11,7 @@ interface Actor {
   readonly retirements: readonly CloseOptions[];
   killed(): boolean;
   serve(): void;
+  refuse(error: Error): void;
   die(): void;
 }
 
@@ -39,12 +40,14 @@ function actor(pid: number): Actor {
   const retirements: CloseOptions[] = [];
   let killed = false;
   let serve: () => void = () => undefined;
+  let refuse: (error: Error) => void = () => undefined;
   let die: (how: string) => void = () => undefined;
   const gone = new Promise<string>((resolve) => {
     die = resolve;
   });
   const ready = new Promise<void>((resolve, reject) => {
     serve = resolve;
+    refuse = reject;
     gone.then((how) => reject(ended(pid, how)));
   });
   const member = {
@@ -68,7 +71,14 @@ function actor(pid: number): Actor {
       die("signal SIGKILL");
     },
   };
-  return { member, retirements, killed: () => killed, serve: () => serve(), die: () => die("exit code 1") };
+  return {
+    member,
+    retirements,
+    killed: () => killed,
+    serve: () => serve(),
+    refuse: (error) => refuse(error),
+    die: () => die("exit code 1"),
+  };
 }
 
 function start(change: Partial<RosterOptions> = {}, onStart: (made: Actor) => void = () => undefined): void {
@@ -92,6 +102,7 @@ function start(change: Partial<RosterOptions> = {}, onStart: (made: Actor) => vo
 }
 
 const serves = (made: Actor): void => made.serve();
+const reasons = () => events.flatMap((event) => (event.name === "worker.ended" ? event.data.reason : []));
 const killed = (): readonly boolean[] => actors.map((each) => each.killed());
 
 describe("a worker", () => {
@@ -101,6 +112,7 @@ describe("a worker", () => {
     expect(killed()).toEqual([false]);
     await clock.advance(2);
     expect(killed()).toEqual([true]);
+    expect(reasons()).toEqual(["start of worker 0 did not finish within 10000 ms"]);
     await clock.advance(100);
     expect(killed()).toEqual([true, false]);
   });
@@ -113,6 +125,14 @@ describe("a worker", () => {
     expect(killed()).toEqual([false]);
     await clock.advance(501);
     expect(killed().at(0)).toBe(true);
+    expect(reasons()).toEqual(["it told nothing for more than 10000 ms"]);
+  });
+
+  it("that refuses to work with this process says why, each time it is tried again", async () => {
+    start(PATIENT, (made) => made.refuse(new Error("its code is of another version")));
+    await clock.advance(150);
+    expect(killed().slice(0, 2)).toEqual([true, true]);
+    expect(new Set(reasons())).toEqual(new Set(["its code is of another version"]));
   });
 
   it("is not blamed for what nobody could hear while this process stood still", async () => {

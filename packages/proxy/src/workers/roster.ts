@@ -59,6 +59,8 @@ interface Slot {
 export function createRoster(options: RosterOptions): Roster {
   const { clock, random, events, count, start, onGone, silentMs = SILENT_MS } = options;
   const members = new Set<Member>();
+  /** Why those were given up that did not end on their own. */
+  const blamed = new WeakMap<Member, string>();
   const slots: Slot[] = Array.from({ length: count }, () => ({ member: undefined, vacate: () => undefined }));
   const abort = new AbortController();
   let replacing: Promise<void> | undefined;
@@ -70,7 +72,7 @@ export function createRoster(options: RosterOptions): Roster {
     member.gone.then((how) => {
       members.delete(member);
       onGone(member);
-      if (!member.retired) events.publish("worker.ended", { pid: member.pid, reason: how });
+      if (!member.retired) events.publish("worker.ended", { pid: member.pid, reason: blamed.get(member) ?? how });
       const slot = slots.find((each) => each.member === member);
       if (slot === undefined) return;
       slot.member = undefined;
@@ -79,12 +81,17 @@ export function createRoster(options: RosterOptions): Roster {
     return member;
   }
 
+  function giveUp(member: Member, reason: string): void {
+    blamed.set(member, reason);
+    member.kill();
+  }
+
   async function readied(member: Member): Promise<void> {
     try {
       await withDeadline(member.ready, { clock, ms: READY_MS, what: `start of worker ${member.pid}`, side: "self" });
       events.publish("worker.started", { pid: member.pid });
     } catch (error) {
-      member.kill();
+      giveUp(member, describeError(error));
       throw error;
     }
   }
@@ -153,7 +160,7 @@ export function createRoster(options: RosterOptions): Roster {
     lookedMs = nowMs;
     for (const member of members) {
       if (wasAway) member.heardMs = nowMs;
-      else if (nowMs - member.heardMs > silentMs) member.kill();
+      else if (nowMs - member.heardMs > silentMs) giveUp(member, `it told nothing for more than ${silentMs} ms`);
     }
   });
 
