@@ -35,75 +35,59 @@ export interface NodeNerve {
   stop(mode?: "keep" | "withdraw"): Promise<void>;
 }
 
+/** What one node's nerve is made of, and what it was told last. */
+interface Parts {
+  readonly deps: NodeNerveDeps;
+  readonly states: ReturnType<typeof instanceStates>;
+  readonly table: ReturnType<typeof registrations>;
+  readonly voice: ReturnType<typeof nodeVoice>;
+  docker: DockerConfig | false;
+  nerve: NerveConfig;
+  running: boolean;
+  /** What the configuration called the node when it began. */
+  given: string | undefined;
+  source: DockerSource | undefined;
+}
+
 /** Nothing starts before `start()`. */
 export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps): NodeNerve {
-  let { docker, nerve } = options;
-  let running = false;
-  /** What the configuration called the node when it began. */
-  let given: string | undefined;
-  let source: DockerSource | undefined;
   const states = instanceStates(deps.clock, (key) => voice.changed([key]));
   const table = registrations({
     ...deps,
     announced: (key) => voice.announced(key),
-    engineVerdict: (id) => source?.judged().get(id)?.tracked.facts,
+    engineVerdict: (id) => parts.source?.judged().get(id)?.tracked.facts,
     onChange: (key) => voice.changed([key]),
   });
-  const voice = nodeVoice({ ...deps, table, states, source: () => source, config: () => nerve });
-
-  const announceAs = (node: string): void => {
-    if (!running || voice.node() !== undefined) return;
-    const problem = deps.claim(node);
-    if (problem !== undefined) {
-      voice.wait(problem);
-      return;
-    }
-    given = docker === false ? undefined : docker.node;
-    voice.begin(node);
-    table.sync(undefined, configOffers(nerve, node));
+  const voice = nodeVoice({ ...deps, table, states, source: () => parts.source, config: () => parts.nerve });
+  const { docker, nerve } = options;
+  const parts: Parts = {
+    deps,
+    states,
+    table,
+    voice,
+    docker,
+    nerve,
+    running: false,
+    given: undefined,
+    source: undefined,
   };
-  /** Another engine, or none: what the last one's containers left stays until the new one's list is read. */
-  const openSource = (): void => {
-    const before = [...(source?.judged().keys() ?? [])];
-    source?.stop();
-    source = docker === false ? undefined : sourceOf(docker);
-    for (const id of before) table.sync(id, []);
-    if (docker === false) announceAs(configNode(nerve.instance_id, hostname()));
-    else if (docker.node !== undefined) announceAs(docker.node);
-  };
-  const sourceOf = (config: DockerConfig): DockerSource =>
-    dockerSource({
-      ...deps,
-      docker: config,
-      nerve: () => nerve,
-      registrations: table,
-      onEngine: (info) => {
-        if (info !== undefined) announceAs(engineNode(info.id));
-      },
-      onChange: voice.containerChanged,
-      onListed() {
-        const facts = voice.facts();
-        states.retain((key) => mayComeBack(key, facts));
-        voice.allChanged();
-      },
-    });
 
   return {
     start() {
-      if (running) return;
-      running = true;
-      openSource();
+      if (parts.running) return;
+      parts.running = true;
+      openSource(parts);
     },
     node: () => voice.node(),
     containers: () =>
-      allStatus(source?.judged(), {
+      allStatus(parts.source?.judged(), {
         entries: voice.entries(),
         refusal: voice.refusal,
         registrationsOf: table.of,
         held: voice.held(),
         state: states.peek,
       }),
-    readiness: () => [...(source === undefined ? [] : [source.readiness()]), voice.readiness()],
+    readiness: () => [...(parts.source === undefined ? [] : [parts.source.readiness()]), voice.readiness()],
     setState(service, id, state, forMs) {
       const key = entryKey(service, id);
       if (!table.all().has(key)) return false;
@@ -112,32 +96,81 @@ export function createNodeNerve(options: NodeNerveOptions, deps: NodeNerveDeps):
       states.set(key, state, forMs);
       return true;
     },
-    reconfigure(next) {
-      const before = docker;
-      ({ docker, nerve } = next);
-      if (!running) return [];
-      const node = voice.node();
-      if (node !== undefined) table.sync(undefined, configOffers(nerve, node));
-      if (docker !== false && before !== false && sameEngine(docker, before)) source?.reapply(docker);
-      else openSource();
-      voice.allChanged();
-      if (docker === false) return [];
-      // It may have been waited for.
-      if (docker.node !== undefined) announceAs(docker.node);
-      return docker.node === given || docker.node === voice.node() ? [] : ["docker.node"];
-    },
-    async stop(mode) {
-      running = false;
-      const chosen = mode ?? nerve.on_stop;
-      // By default Docker's entries outlive an upgrade of nerve, those of the configuration leave with it.
-      const fromConfig = (key: string): boolean => voice.entries().get(key)?.container === undefined;
-      const fallback = docker === false ? "withdraw" : "keep";
-      await voice.stop(chosen ?? fallback, (key) => chosen === undefined && fromConfig(key));
-      source?.stop();
-      table.stop();
-      states.stop();
-    },
+    reconfigure: (next) => reconfigure(parts, next),
+    stop: (mode) => stop(parts, mode),
   };
+}
+
+function announceAs(parts: Parts, node: string): void {
+  const { deps, voice, table, docker, nerve } = parts;
+  if (!parts.running || voice.node() !== undefined) return;
+  const problem = deps.claim(node);
+  if (problem !== undefined) {
+    voice.wait(problem);
+    return;
+  }
+  parts.given = docker === false ? undefined : docker.node;
+  voice.begin(node);
+  table.sync(undefined, configOffers(nerve, node));
+}
+
+/** Another engine, or none: what the last one's containers left stays until the new one's list is read. */
+function openSource(parts: Parts): void {
+  const { docker, nerve, table } = parts;
+  const before = [...(parts.source?.judged().keys() ?? [])];
+  parts.source?.stop();
+  parts.source = docker === false ? undefined : sourceOf(parts, docker);
+  for (const id of before) table.sync(id, []);
+  if (docker === false) announceAs(parts, configNode(nerve.instance_id, hostname()));
+  else if (docker.node !== undefined) announceAs(parts, docker.node);
+}
+
+function sourceOf(parts: Parts, docker: DockerConfig): DockerSource {
+  const { deps, states, table, voice } = parts;
+  return dockerSource({
+    ...deps,
+    docker,
+    nerve: () => parts.nerve,
+    registrations: table,
+    onEngine: (info) => {
+      if (info !== undefined) announceAs(parts, engineNode(info.id));
+    },
+    onChange: voice.containerChanged,
+    onListed() {
+      const facts = voice.facts();
+      states.retain((key) => mayComeBack(key, facts));
+      voice.allChanged();
+    },
+  });
+}
+
+function reconfigure(parts: Parts, { docker, nerve }: NodeNerveOptions): readonly string[] {
+  const { voice, table, docker: before } = parts;
+  parts.docker = docker;
+  parts.nerve = nerve;
+  if (!parts.running) return [];
+  const node = voice.node();
+  if (node !== undefined) table.sync(undefined, configOffers(nerve, node));
+  if (docker !== false && before !== false && sameEngine(docker, before)) parts.source?.reapply(docker);
+  else openSource(parts);
+  voice.allChanged();
+  if (docker === false) return [];
+  // It may have been waited for.
+  if (docker.node !== undefined) announceAs(parts, docker.node);
+  return docker.node === parts.given || docker.node === voice.node() ? [] : ["docker.node"];
+}
+
+async function stop(parts: Parts, mode: "keep" | "withdraw" | undefined): Promise<void> {
+  const { voice, table, states, docker, nerve } = parts;
+  parts.running = false;
+  const chosen = mode ?? nerve.on_stop;
+  // By default Docker's entries outlive an upgrade of nerve, those of the configuration leave with it.
+  const fromConfig = (key: string): boolean => voice.entries().get(key)?.container === undefined;
+  const fallback = docker === false ? "withdraw" : "keep";
+  await voice.stop(chosen ?? fallback, (key) => chosen === undefined && fromConfig(key));
+  parts.source?.stop();
+  table.stop();
+  states.stop();
 }
 
 /** Nothing changed of what containers are asked for: which engine, which containers, which parts of their environment. */
