@@ -56,7 +56,8 @@ export function unclaimed(
   });
 }
 
-function ownedBy(node: string, text: string): Instance | undefined {
+/** The instance that a document holds, when it is of this node. */
+export function ownedBy(node: string, text: string): Instance | undefined {
   try {
     const instance = decodeInstance(text);
     return instance.node === node ? instance : undefined;

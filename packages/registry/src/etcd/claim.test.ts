@@ -13,7 +13,7 @@ const left = (port: number): Held => ({
 });
 
 /** Takes over from a run on lease 1, by a copy that knows `seen` of what lies there. */
-async function takeOverFrom(there: ReadonlyMap<string, Held>, seen: readonly string[]) {
+async function takeOverFrom(there: ReadonlyMap<string, Held>, seen: readonly string[], id = "2", boot = "new") {
   const calls: string[] = [];
   const kvs = [...there].map(([path, { text, hold }]) => ({
     ...{ key: Buffer.from(`/p/${path}`), value: Buffer.from(text), lease: hold, mod_revision: "5" },
@@ -30,8 +30,9 @@ async function takeOverFrom(there: ReadonlyMap<string, Held>, seen: readonly str
   const known = contents(() => undefined);
   known.apply(new Map([...there].filter(([path]) => seen.includes(path))));
   const copy: Copy = { contents: known, subscribe: () => () => undefined };
-  const lease = { id: "2", ttlMs: 3_000 };
-  const written = await claim(client, { prefix: "/p", owner, restore: [], copy, lease, announcedBefore: false });
+  const lease = { id, ttlMs: 3_000 };
+  const by = { ...owner, boot };
+  const written = await claim(client, { prefix: "/p", owner: by, restore: [], copy, lease, announcedBefore: false });
   return { calls, written: [...written.keys()].sort() };
 }
 
@@ -50,5 +51,11 @@ it("takes over by what it has read already", async () => {
 it("reads again when an earlier run has more than was seen: that would end with its lease", async () => {
   const { calls, written } = await takeOverFrom(there, [".nodes/n", "web/a"]);
   expect(calls).toEqual(["get", "list", "revoke 1"]);
+  expect(written).toEqual(["web/a", "web/b"]);
+});
+
+it("knows what it left on its own lease, though the watch has not shown it yet", async () => {
+  const { calls, written } = await takeOverFrom(there, [".nodes/n", "web/a"], "1", "old");
+  expect(calls).toEqual(["get", "list"]);
   expect(written).toEqual(["web/a", "web/b"]);
 });

@@ -4,7 +4,7 @@ import { type Changes, type Held, nodePath } from "../contents.ts";
 import { transactionsOf } from "../driver.ts";
 import type { Copy } from "../mirror.ts";
 import { assertNotTakenOver } from "../session.ts";
-import { presentIn, takeOver, unclaimed } from "../take-over.ts";
+import { ownedBy, presentIn, takeOver, unclaimed } from "../take-over.ts";
 import type { EtcdClient } from "./client.ts";
 import { keyOf, list, pathOf } from "./keys.ts";
 import type { Lease } from "./lease.ts";
@@ -20,7 +20,7 @@ export interface Claim {
 
 /**
  * Writes everything of this node under its boot and lease, the node entry last, each transaction on the condition that
- * the node entry is still the one found at the beginning. Returns what was written.
+ * the node entry is still the one found at the beginning. Returns what is ours now.
  */
 export async function claim(
   client: EtcdClient,
@@ -30,9 +30,8 @@ export async function claim(
   const [found] = (await client.range({ key })).kvs;
   const foundText = found?.value.toString();
   assertNotTakenOver(owner, announcedBefore, foundText);
-  // Its lease goes when all has moved to ours: only that of an earlier run can have entries that the copy has not seen.
-  const earlier = found === undefined || found.lease === "0" || found.lease === lease.id ? undefined : found.lease;
-  const present = earlier === undefined ? presentIn(copy) : await presentWith(client, prefix, copy, earlier);
+  const before = found === undefined || found.lease === "0" ? undefined : found.lease;
+  const present = before === undefined ? presentIn(copy) : await presentWith(client, prefix, copy, before);
   const writes = takeOver(owner, unclaimed(restore, owner, copy), present, lease.id);
   const text = encodeNodeEntry(owner);
   const put = (path: string, value: string): IRequestOp => ({
@@ -56,8 +55,12 @@ export async function claim(
       });
   }
   // What an earlier run left hangs on our lease now; its own lease would only linger.
-  if (earlier !== undefined) await client.revoke(earlier);
-  return new Map<string, Held>(writes.map((write) => [write.path, { text: write.text, hold: lease.id }]));
+  if (before !== undefined && before !== lease.id) await client.revoke(before);
+  const kept = present.filter(([, { text, hold }]) => hold === lease.id && ownedBy(owner.node, text) !== undefined);
+  return new Map<string, Held>([
+    ...kept,
+    ...writes.map(({ path, text }): [string, Held] => [path, { text, hold: lease.id }]),
+  ]);
 }
 
 /** What lies under the prefix: as the copy has it, unless that lacks something that hangs on this lease. */
@@ -66,12 +69,12 @@ async function presentWith(
   prefix: string,
   copy: Copy,
   lease: string,
-): Promise<Iterable<readonly [string, Held]>> {
+): Promise<[path: string, held: Held][]> {
   const keys = await client.keysOn(lease).catch((error: unknown) => {
     // Something of it may not be ours to read.
     if (isStackError(error) && error.code === "REGISTRY_FAILED") return undefined;
     throw error;
   });
   const unseen = keys === undefined || keys.some((key) => copy.contents.get(pathOf(prefix, key))?.hold !== lease);
-  return unseen ? (await list(client, prefix)).entries : presentIn(copy);
+  return unseen ? [...(await list(client, prefix)).entries] : presentIn(copy);
 }
