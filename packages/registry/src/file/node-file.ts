@@ -1,16 +1,16 @@
-import { type FileHandle, mkdir, open, rename, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, stat } from "node:fs/promises";
 import { type Clock, encodeNodeEntry, type NodeEntry, withDeadline } from "@smartstack/core";
 import { nodePath } from "../contents.ts";
-import { refused, unreachable } from "../session.ts";
+import { refused, sessionLost, unreachable } from "../session.ts";
 import { type Disk, isMissing } from "./disk.ts";
+import { putWhole } from "./whole-file.ts";
 
 const CALL_MS_MAX = 3_000;
 const COUNTER_DIGITS = 12;
 
 /** A nerve's hold on its node entry: the file it made, kept open. */
 export interface NodeFileHold {
-  /** @throws StackError REGISTRY_FENCED, REGISTRY_SESSION_LOST when another file lies at its place, or none. */
+  /** @throws StackError REGISTRY_FENCED, REGISTRY_SESSION_LOST when another file lies at its place, or none, or after release(). */
   assertOurs(): Promise<void>;
   /** Moves the counter. @throws as assertOurs */
   renew(): Promise<void>;
@@ -24,7 +24,7 @@ export interface NodeFileHold {
 export async function takeNodeFile(disk: Disk, owner: NodeEntry, clock: Clock): Promise<NodeFileHold> {
   const path = nodePath(owner.node);
   const at = disk.fileOf(path);
-  const call = async <T>(what: string, work: Promise<T>): Promise<T> => {
+  const call: Call = async (what, work) => {
     try {
       return await withDeadline(work, { clock, ms: CALL_MS_MAX, what, side: "registry" });
     } catch (error) {
@@ -32,10 +32,12 @@ export async function takeNodeFile(disk: Disk, owner: NodeEntry, clock: Clock): 
     }
   };
   let counter = 0;
-  const handle = await call(`write ${at}`, place(at, textOf(owner, counter), owner.boot));
-  const ours = await call(`look at ${at}`, identity(handle));
+  let released = false;
+  const handle = await placed(at, textOf(owner, counter), owner.boot, call);
+  let ours: string | undefined;
 
   const assertOurs = async (): Promise<void> => {
+    if (released) throw sessionLost(`the node entry of ${owner.node} was let go of`);
     const there = await call(`look at ${at}`, identity(at));
     if (there !== ours) throw refused(owner, await disk.read(path));
   };
@@ -46,9 +48,13 @@ export async function takeNodeFile(disk: Disk, owner: NodeEntry, clock: Clock): 
       const text = textOf(owner, ++counter);
       await call(`renew ${at}`, handle.write(text, 0));
     },
-    release: () => call(`close ${at}`, handle.close()),
+    release() {
+      released = true;
+      return call(`close ${at}`, handle.close());
+    },
   };
   try {
+    ours = await call(`look at ${at}`, identity(handle));
     // Of two that take over at once, one finds the other's file.
     await assertOurs();
   } catch (error) {
@@ -63,17 +69,20 @@ function textOf(owner: NodeEntry, counter: number): string {
   return `${encodeNodeEntry(owner).slice(0, -1)},"counter":${String(counter).padStart(COUNTER_DIGITS)}}\n`;
 }
 
-async function place(at: string, text: string, tag: string): Promise<FileHandle> {
-  await mkdir(dirname(at), { recursive: true });
-  const temp = `${at}.${encodeURIComponent(tag)}.tmp`;
-  const handle = await open(temp, "w", 0o644);
+type Call = <T>(what: string, work: Promise<T>) => Promise<T>;
+
+async function placed(at: string, text: string, tag: string, call: Call): Promise<FileHandle> {
+  const late = new AbortController();
+  const placing = putWhole(at, `${at}.${encodeURIComponent(tag)}.tmp`, text, late.signal);
   try {
-    await handle.write(text, 0);
-    await handle.sync();
-    await rename(temp, at);
-    return handle;
+    return await call(`write ${at}`, placing);
   } catch (error) {
-    await handle.close();
+    late.abort();
+    // Nobody waits for the file any more. That it could not be placed is what `error` says.
+    placing.then(
+      (handle) => handle.close(),
+      () => undefined,
+    );
     throw error;
   }
 }

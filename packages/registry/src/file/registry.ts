@@ -23,7 +23,7 @@ import { fileSource } from "./source.ts";
 import { cleanTemps, sweeper } from "./sweep.ts";
 
 /** Longer than the readers' poll, so that each of them sees the instances go before the node entry does. */
-const WITHDRAWAL_SEEN_MS = 1_500;
+export const WITHDRAWAL_SEEN_MS = 1_500;
 
 const WRITES_MAX = 32;
 
@@ -70,7 +70,13 @@ export function fileRegistry(config: FileConfig, deps: RegistryDeps): Registry {
         open.add(stop);
         cleanTemps(disk).catch(state.note);
         const holder = fileHolder(disk, hold, owner, deps, stop);
-        return openSession({ owner, copy, holder, written, lost, link: state, clock });
+        try {
+          return openSession({ owner, copy, holder, written, lost, link: state, clock });
+        } catch (error) {
+          // The copy ended meanwhile, by close() perhaps: nothing may go on renewing.
+          stop();
+          throw error;
+        }
       } catch (error) {
         state.down(error);
         throw error;
@@ -128,7 +134,11 @@ function fileHolder(disk: Disk, hold: NodeFileHold, owner: NodeEntry, { clock }:
     verify: () => hold.assertOurs(),
     async withdraw(paths) {
       await hold.assertOurs();
-      for (const path of paths) await disk.remove(path);
+      for (let from = 0; from < paths.length; from += WRITES_MAX) {
+        await Promise.all(paths.slice(from, from + WRITES_MAX).map((path) => disk.remove(path)));
+        // Whoever closed may have given up waiting, and another may hold the node.
+        await hold.assertOurs();
+      }
       await sleep(clock, WITHDRAWAL_SEEN_MS);
       await hold.assertOurs();
       await disk.remove(nodePath(owner.node));
