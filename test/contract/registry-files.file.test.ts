@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,8 +37,10 @@ it("is harmed by no file, whatever it is", async () => {
     await symlink(at("loop"), at("loop"));
     await symlink("/nowhere", at("dangling"));
     await writeFile(at("torn"), '{"host":"127.0.0.1","po');
-    await writeFile(at("huge"), Buffer.alloc(64 * 1024 * 1024, "x"));
+    await writeFile(at("huge"), "");
+    await truncate(at("huge"), 100 * 1024 * 1024);
     await writeFile(at("binary"), Buffer.from([0xff, 0xfe, 0, 1]));
+    await writeFile(at("no-utf8"), Buffer.concat([Buffer.from('{"host":"'), Buffer.from([0xff]), Buffer.from('"}')]));
     await writeFile(at("empty"), "");
     await writeFile(at("locked"), "{}");
     await chmod(at("locked"), 0);
@@ -54,7 +56,7 @@ it("is harmed by no file, whatever it is", async () => {
   await session.put(record("web", "more", 1));
   await until(() => follower.names().includes("more"), { what: "still followed" });
   expect(reader.status().connected).toBe(true);
-  for (const name of ["torn", "huge", "binary", "empty"]) expect(rejected).toContain(`web/${name}`);
+  for (const name of ["torn", "huge", "binary", "no-utf8", "empty"]) expect(rejected).toContain(`web/${name}`);
   expect(follower.resets()).toBe(1);
   await session.close("withdraw");
   await follower.stop();

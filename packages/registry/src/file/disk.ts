@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { type Clock, DOCUMENT_BYTES_MAX, withDeadline } from "@smartstack/core";
 import { unreachable } from "../session.ts";
+import { putWhole } from "./whole-file.ts";
 
 /** A shared volume may hang; whatever is asked of it ends within this. */
 const DISK_MS_MAX = 10_000;
@@ -27,17 +28,24 @@ export interface Seen {
   readonly signature: string;
 }
 
+export interface Folder {
+  /** Another one when the folder was replaced by another. */
+  readonly identity: string;
+  /** When something came to it, went, or was replaced, in milliseconds of the volume's clock. */
+  readonly changedMs: number;
+}
+
 /** The calls on a registry's directory, each with a deadline. Paths are relative to it and without their suffix: `web/abc-80`. */
 export interface Disk {
   /** Names of folders, or of entries without their suffix; undefined when there is no such folder. */
   folders(): Promise<string[] | undefined>;
   entries(folder: string): Promise<string[]>;
   see(path: string): Promise<Seen | undefined>;
-  /** When something came to the root or to one of these folders, went, or was replaced, in whole milliseconds of the volume's clock. */
-  changedMs(folders: readonly string[]): Promise<number>;
+  /** The root, as "", and these folders, as far as they are there. */
+  seeFolders(folders: readonly string[]): Promise<ReadonlyMap<string, Folder>>;
   /** At most one byte more than a document may have; nothing of what is no file, or not for us to read. */
   read(path: string): Promise<string | undefined>;
-  /** Whole or not at all, also after a crash: temp name, fsync, rename. Makes its folder. */
+  /** Whole or not at all, also after a crash. Makes its folder. */
   write(path: string, text: string): Promise<void>;
   remove(path: string): Promise<void>;
   makeRoot(): Promise<void>;
@@ -79,12 +87,16 @@ export function diskAt(root: string, clock: Clock, tag: string): Disk {
       if (found === undefined || !found.isFile()) return undefined;
       return { signature: `${found.dev}:${found.ino}:${found.ctimeNs}:${found.mtimeNs}:${found.size}` };
     },
-    async changedMs(folders) {
-      const times = ["", ...folders].map((folder) =>
-        present(`look at ${join(root, folder)}`, stat(join(root, folder))),
-      );
-      const found = await Promise.all(times);
-      return Math.floor(Math.max(0, ...found.map((at) => at?.mtimeMs ?? 0)));
+    async seeFolders(folders) {
+      const found = new Map<string, Folder>();
+      const look = async (folder: string): Promise<void> => {
+        const at = await present(`look at ${join(root, folder)}`, stat(join(root, folder)));
+        // Inodes are used again at once; the time of birth tells two of them apart.
+        if (at !== undefined)
+          found.set(folder, { identity: `${at.dev}:${at.ino}:${at.birthtimeMs}`, changedMs: at.mtimeMs });
+      };
+      await Promise.all(["", ...folders].map(look));
+      return found;
     },
     read: (path) =>
       present(
@@ -140,13 +152,6 @@ async function removeTemps(folder: string, beforeMs: number): Promise<void> {
 }
 
 async function writeWhole(file: string, temp: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  const handle = await open(temp, "w", 0o644);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temp, file);
+  const handle = await putWhole(file, temp, text);
+  await handle.close();
 }

@@ -6,7 +6,7 @@ import {
   serviceNameProblem,
 } from "@smartstack/core";
 import { nodePath, placeOf } from "../contents.ts";
-import type { Disk } from "./disk.ts";
+import type { Disk, Folder } from "./disk.ts";
 
 export const NODES = ".nodes";
 const READS_MAX = 64;
@@ -29,8 +29,7 @@ export interface InstanceFile {
 export interface Snapshot {
   readonly nodes: ReadonlyMap<string, NodeFile>;
   readonly instances: ReadonlyMap<string, InstanceFile>;
-  /** When anything but a counter changed last. */
-  readonly changedMs: number;
+  readonly folders: ReadonlyMap<string, Folder>;
 }
 
 /** Reads the directory again and again, each file only when it changed. Undefined when the directory is not there. */
@@ -76,14 +75,14 @@ export function scanner(disk: Disk): () => Promise<Snapshot | undefined> {
     if (folders === undefined) return undefined;
     let nodes = await readNodes();
     for (let round = 1; ; round++) {
-      const changedMs = await disk.changedMs(folders);
+      const seen = await disk.seeFolders(folders);
       const services = ((await disk.folders()) ?? []).filter((name) => serviceNameProblem(name) === undefined);
       const instances = await readInstances(services);
       const after = await readNodes();
       // A boot that appeared meanwhile wrote its instances before its node entry: they may not have been there yet.
       const settled = [...after].every(([name, { boot }]) => nodes.get(name)?.boot === boot);
       nodes = after;
-      if (settled || round === ROUNDS_MAX) return { nodes, instances, changedMs };
+      if (settled || round === ROUNDS_MAX) return { nodes, instances, folders: seen };
     }
   };
 }

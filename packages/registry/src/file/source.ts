@@ -1,17 +1,11 @@
-import { type Clock, sleep } from "@smartstack/core";
-import { watch } from "chokidar";
+import type { Clock } from "@smartstack/core";
 import { type Held, nodePath } from "../contents.ts";
 import { type Source, watchLost } from "../mirror.ts";
 import type { Disk } from "./disk.ts";
 import { liveness } from "./liveness.ts";
 import { type Snapshot, scanner } from "./scan.ts";
 import { longDead } from "./sweep.ts";
-
-/** The net under the notifications, which network file systems do not send. */
-const POLL_MS = 1_000;
-
-/** Between a notification and the look: what is written together is seen together. */
-const SETTLE_MS = 20;
+import { POLL_MS, trigger } from "./trigger.ts";
 
 export interface FileSourceOptions {
   readonly root: string;
@@ -27,13 +21,15 @@ export interface FileSourceOptions {
 
 /** Looks at the directory when told and every second, and reports what differs. */
 export function fileSource({ root, disk, ttlMs, clock, onError, onProof, onDead }: FileSourceOptions): Source {
+  // What stood still before a disturbance still stands still behind it.
+  const alive = liveness(ttlMs, 2 * POLL_MS);
+  const deadIn = longDead(ttlMs, 2 * POLL_MS);
+  let lookedMs = clock.monotonic();
   return async (sink, signal) => {
     const changed = trigger(root, onError);
     const scan = scanner(disk);
-    const alive = liveness(ttlMs, 2 * POLL_MS);
-    const deadIn = longDead(ttlMs, 2 * POLL_MS);
-    let lookedMs = clock.monotonic();
     let shown: ReadonlyMap<string, Held> | undefined;
+    let folders: Snapshot["folders"] = new Map();
     try {
       while (!signal.aborted) {
         const snapshot = await scan();
@@ -51,7 +47,9 @@ export function fileSource({ root, disk, ttlMs, clock, onError, onProof, onDead 
           if (changes.size > 0) sink.apply(changes);
         }
         shown = next;
-        onProof(snapshot.changedMs);
+        onProof(changedMs(snapshot));
+        if (replaced(folders, snapshot.folders)) changed.rearm();
+        folders = snapshot.folders;
         await changed.next(clock, signal);
       }
     } finally {
@@ -78,35 +76,12 @@ function difference(
   return changes;
 }
 
-interface Trigger {
-  /** Resolves when something was renamed in the directory since the last call, after POLL_MS, or when aborted. */
-  next(clock: Clock, signal: AbortSignal): Promise<void>;
-  close(): Promise<void>;
+/** When anything but a counter changed last, in whole milliseconds. */
+function changedMs({ folders }: Snapshot): number {
+  return Math.floor(Math.max(0, ...[...folders.values()].map((folder) => folder.changedMs)));
 }
 
-function trigger(root: string, onError: (error: unknown) => void): Trigger {
-  let touched = false;
-  let wake: () => void = () => undefined;
-  // Directories only: a watch for each file would use up the kernel's, and renewals would ring all the time.
-  const watcher = watch(root, { depth: 1, ignoreInitial: true, ignored: (_, stats) => stats?.isFile() === true });
-  watcher.on("raw", (event) => {
-    if (event !== "rename") return;
-    touched = true;
-    wake();
-  });
-  watcher.on("error", onError);
-  return {
-    async next(clock, signal) {
-      if (!touched && !signal.aborted) {
-        const pause = new AbortController();
-        wake = () => pause.abort();
-        signal.addEventListener("abort", wake, { once: true });
-        await sleep(clock, POLL_MS, pause.signal);
-        signal.removeEventListener("abort", wake);
-      }
-      if (touched) await sleep(clock, SETTLE_MS, signal);
-      touched = false;
-    },
-    close: () => watcher.close(),
-  };
+/** Whether a folder went or is another one than it was: unlinked and made again, or the root's link was turned. */
+function replaced(before: Snapshot["folders"], after: Snapshot["folders"]): boolean {
+  return [...before].some(([name, { identity }]) => after.get(name)?.identity !== identity);
 }
