@@ -166,6 +166,7 @@ function caller(connection: Connection, host: string, clock: Clock): Call {
     const outcome = new Promise<T>((resolve, reject) => {
       giveUp = reject;
       waiting.add(reject);
+      connection.gather();
       work((error, value) => (error ? reject(error) : resolve(value)));
     });
     try {

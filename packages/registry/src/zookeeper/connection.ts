@@ -6,6 +6,7 @@ import { CALL_MS_MAX } from "../driver.ts";
 import { closedError } from "../mirror.ts";
 import { sessionLost, unreachable } from "../session.ts";
 import { asStackError } from "./errors.ts";
+import { gathering } from "./gathering.ts";
 import { messages } from "./messages.ts";
 
 /** What takes a session up again on another connection. */
@@ -25,6 +26,8 @@ export interface Connection {
   zxid(): number;
   /** Aborts when the connection is over, with a StackError as its reason. */
   readonly closed: AbortSignal;
+  /** What is asked for before this turn of the loop ends is sent together: the library writes each request by itself. */
+  gather(): void;
   /** Ends the connection at once, for a reason; the session lives on for its time. */
   drop(reason: StackError): void;
 }
@@ -117,6 +120,7 @@ export async function connectZooKeeper(options: ConnectOptions): Promise<Connect
     sessionMs: client.getSessionTimeout(),
     zxid: () => Number(manager.zxid.readBigInt64BE()),
     closed: closed.signal,
+    gather: gathering(manager.socket),
     drop,
   };
 }
