@@ -211,10 +211,10 @@ describe.concurrent("nerve's layout in ZooKeeper", () => {
 
   it("takes a fixed name over from a session that is about to end", async () => {
     const path = "/ghost";
-    await (await open(path, { node_type: "ephemeral" })).announce(NODE, [service("web")], NEVER);
-    const [ghost] = opened.slice(-1);
+    const ghost = await open(path, { node_type: "ephemeral" });
+    await ghost.announce(NODE, [service("web")], NEVER);
     const before = (await zookeeperOwners(server.endpoint, path)).get("mymachine_");
-    await ghost?.close();
+    await ghost.close();
     const session = await (await open(path, { node_type: "ephemeral" })).announce(NODE, [service("web")], NEVER);
     const after = (await zookeeperOwners(server.endpoint, path)).get("mymachine_");
     expect(after).toMatch(/^[0-9a-f]{16}$/);
