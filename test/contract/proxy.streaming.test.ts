@@ -19,7 +19,7 @@ import { usedBytes } from "../support/memory.mjs";
 const MIB = 1024 * 1024;
 const SIZE = Number(process.env.STREAM_MIB ?? 64) * MIB;
 /** What one stream may hold of this process, which is source, proxy and sink at once; unbounded it would be `SIZE`. */
-const HELD_BYTES_MAX = 24 * MIB;
+const HELD_BYTES_MAX = 8 * MIB;
 
 let bench: Bench;
 afterEach(() => bench.close());
