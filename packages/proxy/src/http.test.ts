@@ -3,7 +3,6 @@ import { Agent, createServer, type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
 import { until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, it } from "vitest";
-import { DEFAULT_TIMEOUTS } from "./snapshot.ts";
 import { type Bench, backendSpec, closeServer, listenOn, rawBackend, rawClient, startBench } from "./testing/bench.ts";
 
 let bench: Bench | undefined;
@@ -345,28 +344,6 @@ describe("hostile and absent ends", () => {
     const { client } = await withBackend(answering(OK));
     client.send(Buffer.from([0x16, 3, 1, 2, 0, 1, 0]));
     expect(await client.expectEnd()).toBe("");
-  });
-
-  it("times out a head that does not end, with 408", async () => {
-    const { client } = await withBackend(answering(OK), { timeouts: { ...DEFAULT_TIMEOUTS, clientHeadMs: 100 } });
-    client.send("GET / HTTP/1.1\r\nHost:");
-    expect(await client.expectEnd()).toMatch(/^HTTP\/1.1 408 /);
-  });
-
-  it("times out a backend that does not answer, with 504", async () => {
-    const { backend, client } = await withBackend(() => undefined, {
-      timeouts: { ...DEFAULT_TIMEOUTS, serverMs: 100 },
-    });
-    client.send(GET);
-    await client.expect(/^HTTP\/1.1 504 /);
-    await until(() => backend.sockets[0]?.readableEnded, { what: "the upstream's end" });
-    expect(backend.received.length).toBe(1);
-  });
-
-  it("closes idle clients after the keep-alive time", async () => {
-    const { client } = await withBackend(answering(OK), { timeouts: { ...DEFAULT_TIMEOUTS, keepAliveMs: 100 } });
-    client.send(GET);
-    expect(await client.expectEnd()).toBe(OK);
   });
 
   it.each([

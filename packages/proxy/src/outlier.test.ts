@@ -21,7 +21,7 @@ const rules = DEFAULT_OUTLIER;
 function seenOf(asked: number, failures: number, nowMs = 0): Seen {
   const seen = nothingSeen();
   for (let n = 0; n < asked; n++) {
-    noteAsked(seen, 1, true, nowMs);
+    noteAsked(seen, 1, true, nowMs, 0);
     if (n >= asked - failures) noteFailure(seen);
   }
   return seen;
@@ -45,7 +45,7 @@ describe("failures", () => {
     const half = (asked: number): Seen => {
       const seen = nothingSeen();
       for (let n = 0; n < asked; n++) {
-        noteAsked(seen, 1, true, 0);
+        noteAsked(seen, 1, true, 0, 0);
         if (n % 2 === 0) noteFailure(seen);
         else seen.streak = 0;
       }
@@ -53,6 +53,10 @@ describe("failures", () => {
     };
     expect(failing(half(19), good, rules, 0)).toBeUndefined();
     expect(failing(half(20), good, rules, 0)).toBe("10 of 20 requests failed");
+  });
+
+  it("make none of who alone was asked: it may be what is asked", () => {
+    expect(failing(seenOf(20, 20), [seenOf(2, 0), seenOf(2, 0)], rules, 0)).toBeUndefined();
   });
 
   it("that all have make none of them one", () => {
@@ -63,10 +67,13 @@ describe("failures", () => {
   it("of another time do not count, its own or its peers'", () => {
     const seen = seenOf(40, 4);
     seen.streak = 0;
-    noteAsked(seen, 1, true, 10_001);
+    noteAsked(seen, 1, true, 10_001, 0);
     noteFailure(seen);
     expect(seen).toMatchObject({ failures: 1, askedBefore: 40 });
-    expect(failing(seenOf(20, 20, 10_001), [seenOf(20, 20)], rules, 10_001)).toBeDefined();
+    const peer = seenOf(20, 20);
+    expect(failing(seenOf(20, 20, 10_001), [peer], rules, 10_001)).toBeUndefined();
+    for (let n = 0; n < 5; n++) noteAsked(peer, 1, true, 10_001, 0);
+    expect(failing(seenOf(20, 20, 10_001), [peer], rules, 10_001)).toBeDefined();
   });
 });
 
@@ -104,23 +111,26 @@ describe("times", () => {
   it("without any answer count when several wait long, and not for requests that were not whole", () => {
     const waiting = (whole: boolean): Seen => {
       const seen = pacedOf(5);
-      for (let active = 1; active <= 3; active++) noteAsked(seen, active, whole, 1_000);
+      for (let active = 1; active <= 3; active++) noteAsked(seen, active, whole, 1_000, 0);
       return seen;
     };
-    expect(silent(waiting(true), 3, 5, rules, 4_000)).toBeUndefined();
-    expect(silent(waiting(true), 3, 5, rules, 4_001)).toBe("no answer for 3.0 s, 3 wait");
+    const ask = (whole: boolean, active = 3, usual = 5, answers = 20, nowMs = 4_001): string | undefined =>
+      silent({ seen: waiting(whole), active }, usual, answers, rules, nowMs);
+    expect(ask(true)).toBe("no answer for 3.0 s, 3 wait");
+    expect(ask(true, 3, 5, 20, 4_000)).toBeUndefined();
     // Their clients have left.
-    expect(silent(waiting(true), 2, 5, rules, 4_001)).toBeUndefined();
-    expect(silent(waiting(false), 3, 5, rules, 4_001)).toBeUndefined();
-    // Everybody is slow here.
-    expect(silent(waiting(true), 3, 1_000, rules, 4_001)).toBeUndefined();
+    expect(ask(true, 2)).toBeUndefined();
+    expect(ask(false)).toBeUndefined();
+    // Everybody is slow here, or next to nothing is asked.
+    expect(ask(true, 3, 1_000)).toBeUndefined();
+    expect(ask(true, 3, 5, 19)).toBeUndefined();
   });
 
   it("without any answer begin anew when nothing ran meanwhile", () => {
     const seen = pacedOf(5);
-    for (let active = 1; active <= 3; active++) noteAsked(seen, active, true, 0);
-    noteAsked(seen, 1, true, 60_000);
-    for (let active = 2; active <= 4; active++) noteAsked(seen, active, true, 60_000);
+    for (let active = 1; active <= 3; active++) noteAsked(seen, active, true, 0, 0);
+    noteAsked(seen, 1, true, 60_000, 0);
+    for (let active = 2; active <= 4; active++) noteAsked(seen, active, true, 60_000, 0);
     expect(seen).toMatchObject({ unanswered: 4, silentFromMs: 60_000 });
   });
 });
@@ -133,7 +143,7 @@ describe("ejections", () => {
       nowMs += restMs;
       const ms = ejectionMs(seen, rules, nowMs);
       nowMs += ms;
-      noteReturn(seen, rules, nowMs);
+      noteReturn(seen, rules, nowMs, true);
       return ms;
     };
     expect([0, 1_000, 1_000, 1_000].map(again)).toEqual([5_000, 10_000, 20_000, 40_000]);
@@ -144,8 +154,8 @@ describe("ejections", () => {
 
   it("leave one chance on return", () => {
     const seen = seenOf(10, 5);
-    noteReturn(seen, rules, 0);
-    noteAsked(seen, 1, true, 0);
+    noteReturn(seen, rules, 0, true);
+    noteAsked(seen, 1, true, 0, 0);
     noteFailure(seen);
     expect(failing(seen, [seenOf(10, 0)], rules, 0)).toBeDefined();
   });

@@ -49,6 +49,8 @@ export interface Seen {
   /** Asked since it last began to answer, by requests that were whole when they were sent, and since when. */
   unanswered: number;
   silentFromMs: number;
+  /** What the whole service had answered then. */
+  answersBefore: number;
   /** Ejections that followed each other soon, and when the last ended. */
   ejections: number;
   backMs: number;
@@ -66,6 +68,7 @@ export function nothingSeen(): Seen {
     lags: 0,
     unanswered: 0,
     silentFromMs: 0,
+    answersBefore: 0,
     ejections: 0,
     backMs: Number.NEGATIVE_INFINITY,
   };
@@ -82,11 +85,16 @@ const LAGS_MIN = 3;
 /** How far one answer moves the median's logarithm: twenty times as slow is found out within thirty. */
 const MEDIAN_STEP = 0.1;
 const UNANSWERED_MIN = 3;
+/** What the others must have answered meanwhile: where little is asked, a few long polls are no silence. */
+const ANSWERS_MIN = 20;
 /** A backend that fails twice as often as its peers is worse than they. */
 const WORSE_FACTOR = 2;
 
-/** A request goes to it; `whole`: nothing of it is still to come from the client. `active` counts it. */
-export function noteAsked(seen: Seen, active: number, whole: boolean, nowMs: number): void {
+/**
+ * A request goes to it; `whole`: nothing of it is still to come from the client. `active` counts it; `answers` is what
+ * the whole service has answered.
+ */
+export function noteAsked(seen: Seen, active: number, whole: boolean, nowMs: number, answers: number): void {
   if (nowMs - seen.windowFromMs > WINDOW_MS) {
     seen.windowFromMs = nowMs;
     seen.askedBefore = seen.asked;
@@ -96,6 +104,7 @@ export function noteAsked(seen: Seen, active: number, whole: boolean, nowMs: num
   if (active <= 1 || seen.unanswered === 0) {
     seen.unanswered = 0;
     seen.silentFromMs = nowMs;
+    seen.answersBefore = answers;
   }
   if (whole) seen.unanswered++;
 }
@@ -121,19 +130,22 @@ export function failing(seen: Seen, others: readonly Seen[], spec: OutlierSpec, 
   const inARow = seen.streak >= spec.consecutive;
   const often = asked >= spec.requestsMin && ratio >= spec.failureRatio;
   if (!inARow && !often) return undefined;
+  // Nothing to compare with: it may be what is asked, and not who.
+  if (askedOf(others, nowMs) < spec.consecutive) return undefined;
   if (Math.max(ratio, inARow ? spec.failureRatio : 0) < WORSE_FACTOR * failureRatio(others, nowMs)) return undefined;
   return inARow ? `${seen.streak} failures in a row` : `${seen.failures} of ${asked} requests failed`;
 }
 
-function failureRatio(all: readonly Seen[], nowMs: number): number {
+function askedOf(all: readonly Seen[], nowMs: number): number {
   let asked = 0;
+  for (const seen of all) if (nowMs - seen.windowFromMs <= WINDOW_MS) asked += seen.asked - seen.askedBefore;
+  return asked;
+}
+
+function failureRatio(all: readonly Seen[], nowMs: number): number {
   let failures = 0;
-  for (const seen of all) {
-    if (nowMs - seen.windowFromMs > WINDOW_MS) continue;
-    asked += seen.asked - seen.askedBefore;
-    failures += seen.failures;
-  }
-  return asked === 0 ? 0 : failures / asked;
+  for (const seen of all) if (nowMs - seen.windowFromMs <= WINDOW_MS) failures += seen.failures;
+  return failures / Math.max(1, askedOf(all, nowMs));
 }
 
 /** The median of the others' times to the first byte, milliseconds; undefined while they have none. */
@@ -142,14 +154,15 @@ export function usualMs(others: readonly Seen[]): number | undefined {
   return peers.sort((a, b) => a - b)[Math.floor(peers.length / 2)];
 }
 
-/** Why its silence makes it an outlier, if it does. `active`: what runs on it now. */
+/** Why its silence makes it an outlier, if it does. `active`: what runs on it now; `answers`: all that the service has answered. */
 export function silent(
-  seen: Seen,
-  active: number,
+  { seen, active }: { readonly seen: Seen; readonly active: number },
   usual: number,
+  answers: number,
   spec: OutlierSpec,
   nowMs: number,
 ): string | undefined {
+  if (answers - seen.answersBefore < ANSWERS_MIN) return undefined;
   const silentMs = nowMs - seen.silentFromMs;
   const waiting = Math.min(active, seen.unanswered);
   if (waiting < UNANSWERED_MIN || silentMs <= Math.max(spec.silentMs, spec.latencyFactor * usual)) return undefined;
@@ -176,10 +189,10 @@ export function ejectionMs(seen: Seen, spec: OutlierSpec, nowMs: number): number
   return Math.min(spec.ejectMs * 2 ** seen.ejections++, spec.ejectMsMax);
 }
 
-/** Back in its pool: on its last chance, and measured anew. */
-export function noteReturn(seen: Seen, spec: OutlierSpec, nowMs: number): void {
+/** Back in its pool and measured anew; from an ejection it is on its last chance. */
+export function noteReturn(seen: Seen, spec: OutlierSpec, nowMs: number, ejected: boolean): void {
   seen.backMs = nowMs;
-  seen.streak = spec.consecutive - 1;
+  seen.streak = ejected ? spec.consecutive - 1 : 0;
   seen.failures = 0;
   seen.windowFromMs = Number.NEGATIVE_INFINITY;
   seen.samples = 0;

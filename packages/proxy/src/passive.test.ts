@@ -11,7 +11,8 @@ import { backendSpec, serviceSpec } from "./testing/bench.ts";
 const rules = DEFAULT_OUTLIER;
 const four = ["a", "b", "c", "d"].map((key, index) => backendSpec(key, index + 1));
 
-function poolOf(change: Partial<ServiceSpec> = {}) {
+/** `probed`: by this process, else by another one. */
+function poolOf(change: Partial<ServiceSpec> = {}, probed = true) {
   const clock = fakeClock();
   const bus = eventBus();
   const events: StackEvent[] = [];
@@ -22,10 +23,12 @@ function poolOf(change: Partial<ServiceSpec> = {}) {
     random: seededRandom(1),
     events: bus,
     onHealth: undefined,
-    probe(_backend, _check, done) {
-      done({ ok: passes, reason: "refused" });
-      return () => undefined;
-    },
+    probe: probed
+      ? (_backend, _check, done) => {
+          done({ ok: passes, reason: "refused" });
+          return () => undefined;
+        }
+      : undefined,
   });
   const backends = new Map<string, Backend>();
   for (let n = 0; n < 4; n++) {
@@ -48,8 +51,13 @@ function poolOf(change: Partial<ServiceSpec> = {}) {
     names: () => events.map(({ name, data }) => `${name.replace("backend.", "")} ${"id" in data ? data.id : ""}`),
     of: (key: string) => backends.get(key) as Backend,
     well: (key: string, tookMs?: number) => ask(backends.get(key) as Backend, pool.well, tookMs),
-    badly: async (key: string, times: number) => {
-      for (let n = 0; n < times; n++) await ask(backends.get(key) as Backend, (each) => pool.badly(each, "status 500"));
+    /** `alone`: nobody else is asked meanwhile. */
+    badly: async (key: string, times: number, alone = false) => {
+      for (let n = 0; n < times; n++) {
+        for (const peer of alone ? [] : backends.values())
+          for (let asked = 0; peer.key !== key && asked < 2; asked++) await ask(peer, pool.well);
+        await ask(backends.get(key) as Backend, (each) => pool.badly(each, "status 500"));
+      }
     },
     statusOf: (key: string) => pool.status().find((backend) => backend.key === key),
     probesPass(value: boolean) {
@@ -105,7 +113,7 @@ it("never takes out more than the ceiling, nor anybody for what all do", async (
   expect(usable()).toBe(2);
 
   const all = poolOf();
-  for (let n = 0; n < 50; n++) for (const key of ["a", "b", "c", "d"]) await all.badly(key, 1);
+  for (let n = 0; n < 50; n++) for (const key of ["a", "b", "c", "d"]) await all.badly(key, 1, true);
   expect(["b", "c", "d"].map((key) => all.statusOf(key)?.usable)).toEqual([true, true, true]);
 });
 
@@ -143,6 +151,29 @@ it("keeps out longer who resets connections again and again, though probes pass"
   expect(statusOf("a")).toMatchObject({ usable: false, health: "up", reason: /^ejected for 5 s: again/ });
   await clock.advance(4_000);
   expect(statusOf("a")?.usable).toBe(true);
+});
+
+it("takes back by time alone where another process probes", async () => {
+  const { badly, clock, statusOf } = poolOf({}, false);
+  await badly("a", 5);
+  expect(statusOf("a")?.usable).toBe(false);
+  await clock.advance(rules.ejectMs);
+  expect(statusOf("a")?.usable).toBe(true);
+});
+
+it("takes back who waits for a probe that is switched off, and everybody when ejecting is", async () => {
+  const { badly, clock, statusOf, apply, probesPass } = poolOf();
+  probesPass(false);
+  await badly("a", 5);
+  await clock.advance(rules.ejectMs);
+  expect(statusOf("a")?.reason).toMatch(/has to pass a probe/);
+  apply({ check: { ...DEFAULT_CHECK, when: "off" } });
+  expect(statusOf("a")?.usable).toBe(true);
+  await badly("b", 5);
+  expect(statusOf("b")?.usable).toBe(false);
+  apply({ outlier: undefined as never });
+  expect(statusOf("b")?.usable).toBe(true);
+  expect(clock.pending()).toBe(0);
 });
 
 it("does nothing when it is switched off, and lets go of who leaves", async () => {

@@ -21,6 +21,8 @@ export interface PassiveDeps {
   /** Undefined: switched off. */
   readonly spec: () => OutlierSpec | undefined;
   readonly backends: () => Iterable<Backend>;
+  /** Do all backends get the same mix of requests? Else their times cannot be compared. */
+  readonly isMixed: () => boolean;
   /** Will it be probed before it comes back? Else time alone brings it back. */
   readonly isProbed: (backend: Backend) => boolean;
   /** It was ejected, is to be probed, or is back: `backend.ejection` says. */
@@ -31,18 +33,20 @@ export interface PassiveDeps {
 export interface Passive {
   /** An answer failed: an error of the server, garbage, or none at all. */
   failed(backend: Backend, reason: string): void;
-  /** It began to answer so many milliseconds after it was asked. */
-  timed(backend: Backend, ms: number): void;
+  /** It began to answer so many milliseconds after it was asked; `answers`: all that the service has answered. */
+  timed(backend: Backend, ms: number, answers: number): void;
   /** Its connection was reset under a request: its health takes it out, and this keeps it out longer each time it happens. */
   reset(backend: Backend, reason: string): void;
   probed(backend: Backend, ok: boolean): void;
+  /** The rules or the checks have changed while it is out. */
+  reconsider(backend: Backend): void;
   /** Its health is restored. */
   recovered(backend: Backend): void;
   forget(backend: Backend): void;
   stop(): void;
 }
 
-export function createPassive({ clock, spec, backends, isProbed, onChange }: PassiveDeps): Passive {
+export function createPassive({ clock, spec, backends, isMixed, isProbed, onChange }: PassiveDeps): Passive {
   const waits = new Map<Backend, Cancel>();
   let nextLookMs = Number.NEGATIVE_INFINITY;
 
@@ -87,24 +91,24 @@ export function createPassive({ clock, spec, backends, isProbed, onChange }: Pas
 
   function giveBack(backend: Backend): void {
     backend.ejection = undefined;
-    recovered(backend);
+    noteBack(backend, true);
     onChange(backend);
   }
 
-  function recovered(backend: Backend): void {
+  function noteBack(backend: Backend, ejected: boolean): void {
     const rules = spec();
-    if (rules !== undefined) noteReturn(backend.seen, rules, clock.monotonic());
+    if (rules !== undefined) noteReturn(backend.seen, rules, clock.monotonic(), ejected);
   }
 
-  function look(rules: OutlierSpec, nowMs: number): void {
+  function look(rules: OutlierSpec, answers: number, nowMs: number): void {
     nextLookMs = nowMs + LOOK_MS;
     for (const backend of backends()) {
       if (!backend.usable || !isOffered(backend)) continue;
-      const { seen, active } = backend;
       const others = othersOf(backend).filter(({ usable }) => usable);
       const usual = usualMs(others.map((other) => other.seen));
       if (usual === undefined) continue;
-      const reason = silent(seen, active, usual, rules, nowMs) ?? lagging(seen, usual, rules);
+      const reason =
+        silent(backend, usual, answers, rules, nowMs) ?? (isMixed() ? lagging(backend.seen, usual, rules) : undefined);
       // One at a time: the next look compares with what is left.
       if (reason !== undefined && eject(backend, reason, rules)) return;
     }
@@ -120,11 +124,11 @@ export function createPassive({ clock, spec, backends, isProbed, onChange }: Pas
       const why = failing(backend.seen, peers, rules, clock.monotonic());
       if (why !== undefined) eject(backend, `${why}, the last: ${reason}`, rules);
     },
-    timed(backend, ms) {
+    timed(backend, ms, answers) {
       noteLatency(backend.seen, ms);
       const nowMs = clock.monotonic();
       const rules = nowMs < nextLookMs ? undefined : spec();
-      if (rules !== undefined) look(rules, nowMs);
+      if (rules !== undefined) look(rules, answers, nowMs);
     },
     reset(backend, reason) {
       const rules = spec();
@@ -136,7 +140,14 @@ export function createPassive({ clock, spec, backends, isProbed, onChange }: Pas
     probed(backend, ok) {
       if (ok && backend.ejection?.probed === true) giveBack(backend);
     },
-    recovered,
+    reconsider(backend) {
+      const { ejection } = backend;
+      if (ejection === undefined || (spec() !== undefined && (!ejection.probed || isProbed(backend)))) return;
+      waits.get(backend)?.();
+      waits.delete(backend);
+      giveBack(backend);
+    },
+    recovered: (backend) => noteBack(backend, false),
     forget(backend) {
       waits.get(backend)?.();
       waits.delete(backend);

@@ -3,6 +3,7 @@ import { type Backend, createBackend, isChecked, isLeaving, judge } from "./back
 import { statusOf } from "./backend-status.ts";
 import type { Picker } from "./balance/balance.ts";
 import { BALANCERS } from "./balance/index.ts";
+import { ring } from "./balance/ring.ts";
 import { anyOf, type Candidates, groupCandidates, pickAnother } from "./candidates.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
 import { createDrains } from "./drains.ts";
@@ -29,7 +30,8 @@ export interface PoolOptions {
   readonly random: Random;
   readonly events: EventBus;
   readonly onHealth: HealthListener | undefined;
-  readonly probe: Probe;
+  /** Undefined: another process probes, and tells. */
+  readonly probe: Probe | undefined;
 }
 
 /** One service's backends: which of them may take the next request, and why the others may not. */
@@ -69,13 +71,14 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   const drains = createDrains(clock);
   let spec = first;
   let hasUsable = false;
+  let answers = 0;
   let candidates: Candidates = groupCandidates([]);
   let picker = newPicker(first);
   let ramping: Cancel | undefined;
   const checker: Checker = createChecker({
     clock,
     random,
-    probe: options.probe,
+    probe: options.probe ?? (() => () => undefined),
     onResult(backend, result) {
       setHealth(backend, afterProbe(backend.health, result, spec.check));
       passive.probed(backend, result.ok);
@@ -85,7 +88,9 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     clock,
     spec: () => spec.outlier,
     backends: () => backends.values(),
-    isProbed: (backend) => isChecked(backend, spec.check),
+    isMixed: () => BALANCERS[spec.balance] !== ring,
+    // Who probes elsewhere does not know whom traffic took out here.
+    isProbed: (backend) => options.probe !== undefined && isChecked(backend, spec.check),
     onChange: tellEjection,
   });
 
@@ -191,6 +196,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       for (const backend of next.backends) put(backend, checkChanged);
       if (backends.size > next.backends.length) removeOthers(next.backends);
     }
+    for (const backend of backends.values()) passive.reconsider(backend);
     if (!sameBalance(previous, next)) {
       // Lets go of what it wrote on them.
       picker.update([]);
@@ -220,16 +226,17 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     },
     asked(backend, whole) {
       const nowMs = clock.monotonic();
-      noteAsked(backend.seen, backend.active, whole, nowMs);
+      noteAsked(backend.seen, backend.active, whole, nowMs, answers);
       return nowMs;
     },
     answered(backend, askedMs) {
       const { seen } = backend;
       seen.unanswered = 0;
+      answers++;
       if (picker.answered === undefined && seen.samples >= SAMPLES_MIN && seen.asked % TIMED_OF > 0) return;
       const ms = clock.monotonic() - askedMs;
       picker.answered?.(backend, ms);
-      passive.timed(backend, ms);
+      passive.timed(backend, ms, answers);
     },
     failed,
     reset(backend, reason) {

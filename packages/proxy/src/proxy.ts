@@ -37,8 +37,8 @@ export interface ProxyDeps {
   readonly bind?: (key: string, ...args: Parameters<Bind>) => Promise<void>;
   /** A connection accepted under this listener key may go to another process: true = it did. */
   readonly handOver?: (key: string, handle: StreamHandle) => boolean;
-  /** Probes backends; default: a connect, or a GET. */
-  readonly probe?: Probe;
+  /** Probes backends; default: a connect, or a GET. `elsewhere`: another process does, and tells. */
+  readonly probe?: Probe | "elsewhere";
 }
 
 /** The data plane of this process, with what a process that serves beside others needs. */
@@ -56,7 +56,7 @@ const RETRY_LISTEN_MS = 1_000;
 /** The data plane in this process. Nothing is bound before the first `apply`. */
 export function createProxy(deps: ProxyDeps): LocalProxy {
   const surroundings: Surroundings = { ...deps, wheel: createTimerWheel(deps.clock) };
-  const probe = deps.probe ?? createProbe(deps.clock);
+  const probe = deps.probe === "elsewhere" ? undefined : (deps.probe ?? createProbe(deps.clock));
   const services = new Map<string, Service>();
   /** Removed from the snapshot, with clients that are not done. */
   const retired = new Set<Service>();

@@ -10,7 +10,7 @@ import { applyMessage } from "./feed.ts";
 import { createHolder } from "./holder.ts";
 import { listenerNews } from "./listener-news.ts";
 import { createMember, type Member } from "./member.ts";
-import { fold, mergeListeners, sumReports } from "./merge.ts";
+import { fold, mergeBackend, mergeListeners, sumReports } from "./merge.ts";
 import { forkWorker, type WorkerProcess } from "./process.ts";
 import type { HealthTurn, ToWorker } from "./protocol.ts";
 import { createRoster } from "./roster.ts";
@@ -171,7 +171,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
     const reports = [...roster.all()].flatMap((member) => member.reports.get(name) ?? []);
     const sums = sumReports([...reports, ...(past.has(name) ? [past.get(name) as ProxyServiceStatus] : [])]);
     const backends = pool.status().map((backend) => ({
-      ...backend,
+      ...mergeBackend(backend, reports),
       counters: sums.backends.get(backend.key) ?? backend.counters,
     }));
     const told = listenersOf(name);

@@ -1,7 +1,7 @@
 import type { ListenerStatus } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
-import type { ProxyServiceStatus } from "../snapshot.ts";
-import { changedReports, fold, mergeListeners, sumReports } from "./merge.ts";
+import type { ProxyBackendStatus, ProxyServiceStatus } from "../snapshot.ts";
+import { changedReports, fold, mergeBackend, mergeListeners, sumReports } from "./merge.ts";
 
 const counters = { connections: 0, requests: 0, failures: 0, ejections: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
 
@@ -50,6 +50,19 @@ describe("reports", () => {
       ["b", 6, 0],
       ["c", 1, 0],
     ]);
+  });
+
+  it("tell where traffic took a backend out", () => {
+    const [of, out] = [report(0, { a: 1 }), report(0, { a: 1 })];
+    const [backend] = of.backends as [ProxyBackendStatus];
+    const ejected = { ...out, backends: [{ ...backend, usable: false, reason: "ejected for 5 s: status 500" }] };
+    expect(mergeBackend(backend, [of, out])).toEqual(backend);
+    const reason = (count: number): string => `out at ${count} of 2 workers: ejected for 5 s: status 500`;
+    expect(mergeBackend(backend, [of, ejected])).toMatchObject({ usable: true, reason: reason(1) });
+    expect(mergeBackend(backend, [ejected, ejected])).toMatchObject({ usable: false, reason: reason(2) });
+    const down = { ...backend, usable: false, reason: "3 probes failed" };
+    expect(mergeBackend(down, [ejected])).toEqual(down);
+    expect(changedReports(new Map([["web", of]]), [ejected])).toEqual([ejected]);
   });
 
   it("are sent only of what changed", () => {

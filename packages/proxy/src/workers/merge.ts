@@ -1,5 +1,5 @@
 import { type BackendCounters, type ListenerStatus, NO_SERVICE_COUNTERS, type ServiceCounters } from "@smartstack/core";
-import type { ProxyServiceStatus } from "../snapshot.ts";
+import type { ProxyBackendStatus, ProxyServiceStatus } from "../snapshot.ts";
 
 type Counted<T> = { readonly [K in keyof T]: number | readonly number[] };
 
@@ -67,6 +67,16 @@ export function mergeListeners(reports: readonly (readonly ListenerStatus[])[]):
   });
 }
 
+/** A backend as the control process has it, with what the traffic of the workers took out. */
+export function mergeBackend(backend: ProxyBackendStatus, reports: readonly ProxyServiceStatus[]): ProxyBackendStatus {
+  if (!backend.usable) return backend;
+  const told = reports.flatMap(({ backends }) => backends.filter(({ key }) => key === backend.key));
+  const out = told.filter(({ usable }) => !usable);
+  if (out[0] === undefined) return backend;
+  const reason = `out at ${out.length} of ${told.length} workers: ${out[0].reason}`;
+  return { ...backend, usable: out.length < told.length, reason };
+}
+
 /** The services of which anything differs from the last report. */
 export function changedReports(
   before: ReadonlyMap<string, ProxyServiceStatus>,
@@ -86,9 +96,9 @@ function sameReport(a: ProxyServiceStatus, b: ProxyServiceStatus): boolean {
   );
   return (
     listening &&
-    a.backends.every(({ key, counters }, n) => {
+    a.backends.every(({ key, usable, counters }, n) => {
       const other = b.backends[n];
-      return other?.key === key && sameNumbers(counters, other.counters);
+      return other?.key === key && other.usable === usable && sameNumbers(counters, other.counters);
     })
   );
 }

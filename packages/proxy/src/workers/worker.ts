@@ -49,8 +49,8 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
     random,
     // The control process tells of health and listeners, once for all workers.
     events: eventBus(),
-    // It probes for all of them, too: a probe here never ends.
-    probe: () => () => undefined,
+    // It probes for all of them, too.
+    probe: "elsewhere",
     bind: listenOnShared,
     handOver,
     onHealth(turn) {
