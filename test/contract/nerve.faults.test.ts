@@ -458,7 +458,7 @@ describe("on_all_down", () => {
   async function pair(mode: "keep" | "withdraw") {
     const ports = [await open(), await open()];
     const run = start({
-      nerve: { on_all_down: mode, check: { interval: 0.1, timeout: 0.1 } },
+      nerve: { on_all_down: mode, check: { interval: 0.1, timeout: 1 } },
     });
     const labels = { "smartstack.service": "web" };
     const containers = ports.map((at) => docker.add({ labels, port: at, networkMode: "host" }));

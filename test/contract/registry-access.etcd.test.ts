@@ -98,8 +98,9 @@ describe("F10 TLS", () => {
     const renewed = await makeCertificates("IP:127.0.0.1");
     try {
       await install(renewed);
-      await server.restart();
+      // Before: it may be back in another by the time the restart is told.
       const session = nerve.session();
+      await server.restart();
       await until(() => nerve.session() !== session, { what: "announced again with the renewed files" });
       await until(
         () =>

@@ -31,8 +31,9 @@ async function keptForAWholeTtl(context: CaseContext): Promise<void> {
   const { session, follower } = await scene(context, records("web", 1));
   // Nearly until the next renewal: a third of the ttl would be gone already.
   await pause(ttlMs * 0.3);
-  await session.close("keep");
+  // Before: what it renews last lies behind this for certain.
   const closedMs = performance.now();
+  await session.close("keep");
   await until(() => follower.names().length === 0, { what: "gone", timeoutMs: goneMs + 5_000, everyMs: 10 });
   const livedMs = performance.now() - closedMs;
   assert.ok(livedMs >= ttlMs * 0.95, `lived on for ${Math.round(livedMs)} of ${ttlMs} ms`);
@@ -236,7 +237,7 @@ async function outlivesItsServer(context: CaseContext): Promise<void> {
   try {
     const beganMs = performance.now();
     await process.stop();
-    assert.ok(performance.now() - beganMs < 3_500, "ends in time while its server is frozen");
+    assert.ok(performance.now() - beganMs < 4_500, "ends in time while its server is frozen");
   } finally {
     await server.thaw?.();
   }

@@ -5,7 +5,7 @@ import { freePort } from "../support/ports.ts";
 import { sharedEngine } from "../support/shared-engine.ts";
 import { ENDINGS, type Ending, type Fleet, startFleet } from "./support/fleet.ts";
 import { type Chain, type RegistryName, startChain } from "./support/registries.ts";
-import { absences, latencies, median, unexcused } from "./support/verdict.ts";
+import { absences, latencies, median, SLOW_MS, unexcused, watchPauses } from "./support/verdict.ts";
 
 const KILLS = 20;
 const REPLICAS_MIN = 2;
@@ -39,6 +39,7 @@ export function chainSuite(registry: RegistryName): void {
       await fleet.start();
       await fleet.start();
       await until(async () => (await chain.synapse.ready("web")).status === 200, { what: "web is ready" });
+      const pauses = watchPauses();
       const load = startLoad({ port, keepAliveClients: 16, newPerSecond: 50, pauseMs: 30 });
       for (let kills = 0; kills < KILLS; ) {
         const living = fleet.living();
@@ -68,16 +69,18 @@ export function chainSuite(registry: RegistryName): void {
         },
       );
       const records = await load.stop();
+      // What this machine did not run for is nobody's time.
+      const pauseMs = pauses.stop();
       const { addMs, removeMs } = latencies(records, fleet);
       const text = (values: readonly number[]): string =>
         `${Math.round(median(values))}/${Math.round(Math.max(...values))}`;
       console.info(
-        `${registry}: ${records.length} requests, add ${text(addMs)} ms, remove ${text(removeMs)} ms (median/max)`,
+        `${registry}: ${records.length} requests, add ${text(addMs)} ms, remove ${text(removeMs)} ms (median/max), longest pause of this process ${Math.round(pauseMs)} ms`,
       );
-      expect(unexcused(records, fleet)).toEqual([]);
-      expect(absences(records, fleet)).toEqual([]);
-      expect(Math.max(...addMs)).toBeLessThanOrEqual(2_000);
-      expect(Math.max(...removeMs)).toBeLessThanOrEqual(1_000);
+      expect(unexcused(records, fleet, SLOW_MS + pauseMs)).toEqual([]);
+      expect(absences(records, fleet, 1_000 + pauseMs)).toEqual([]);
+      expect(Math.max(...addMs)).toBeLessThanOrEqual(2_000 + pauseMs);
+      expect(Math.max(...removeMs)).toBeLessThanOrEqual(1_000 + pauseMs);
     });
   });
 }

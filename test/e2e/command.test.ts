@@ -207,8 +207,9 @@ describe("synapse with a config file", () => {
     };
     expect((await finished(["wait", "web", ...socket])).code).toBe(0);
     expect(await answerOf(listen)).toBe("one");
+    // The first that serves makes the service ready; the other may still be starting.
+    await until(async () => (await workers()).length === 2, { what: "both workers serve" });
     const before = await workers();
-    expect(before).toHaveLength(2);
     kill(child, "SIGUSR2");
     await until(() => child.output().includes("workers.replaced"), { what: "the replacement" });
     const after = await workers();
@@ -224,7 +225,7 @@ describe("synapse with a config file", () => {
     const config = file("synapse.yaml", synapseConfig({ web: [listen, await backend("one")] }));
     const child = smartstack(["synapse", "-c", config, "--log", "pretty"]);
     await until(async () => (await answerOf(listen)) === "one", { what: "the service" });
-    const hanging = answerOf(listen, "/hang").catch(() => "ended");
+    const hanging = fetch(`http://127.0.0.1:${listen}/hang`).catch(() => "ended");
     await until(async () => (await answerOf(listen)) === "one", { what: "still serving" });
     kill(child, "SIGINT");
     kill(child, "SIGINT");

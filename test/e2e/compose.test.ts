@@ -65,8 +65,11 @@ describe("the compose file at the top", () => {
   const reachable = (timeoutMs: number, what: string): Promise<true> =>
     until(
       async () => {
-        const url = "http://127.0.0.1:3000/";
-        const ask = `fetch("${url}").then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`;
+        // Over and over in one command: to start one may take a second.
+        const ask = `const end = Date.now() + ${timeoutMs};
+          const again = () => (Date.now() > end ? process.exit(1) : setTimeout(once, 50));
+          const once = () => fetch("http://127.0.0.1:3000/").then((r) => (r.ok ? process.exit(0) : again()), again);
+          once();`;
         await engine.docker("exec", await client(), "node", "-e", ask);
         return true;
       },
@@ -84,9 +87,12 @@ describe("the compose file at the top", () => {
 
   it("lets the client reach the scaled service at localhost:3000", async () => {
     await reachable(20_000, "the client reaches localhost:3000");
-    const { failures, answers } = await asking(100, async () => undefined);
-    expect(failures).toEqual([]);
-    expect(Object.keys(answers)).toHaveLength(2);
+    const both = async (): Promise<boolean> => {
+      const { failures, answers } = await asking(100, async () => undefined);
+      expect(failures).toEqual([]);
+      return Object.keys(answers).length === 2;
+    };
+    await until(both, { what: "both replicas answer" });
   });
 
   for (const count of [5, 1, 2]) {
@@ -98,8 +104,10 @@ describe("the compose file at the top", () => {
       console.info(`scale to ${count}: ${result.count} requests`);
       expect(result.failures).toEqual([]);
       expect(result.count).toBeGreaterThanOrEqual(REQUESTS_MIN);
-      const now = await asking(200, async () => undefined);
-      expect(Object.keys(now.answers)).toHaveLength(count);
+      // What the engine shows as running may still have to come up, and to be probed.
+      const answering = async (): Promise<number> =>
+        Object.keys((await asking(200, async () => undefined)).answers).length;
+      await until(async () => (await answering()) === count, { what: `${count} answer`, timeoutMs: 20_000 });
     });
   }
 

@@ -50,8 +50,9 @@ describe("the image", () => {
     const blind = await start();
     try {
       await until(async () => (await health(ready)).startsWith("healthy"), { what: "ready with a Docker socket" });
-      await until(async () => /^unhealthy .*docker/i.test(await health(blind)), {
+      await until(async () => /^unhealthy [\s\S]*docker/i.test(await health(blind)), {
         what: "unhealthy without one, saying so",
+        timeoutMs: 30_000,
       });
     } finally {
       await engine.remove(ready, blind);

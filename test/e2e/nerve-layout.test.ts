@@ -44,7 +44,7 @@ it("nerve announces in the layout of Airbnb's, synapse serves what it and anothe
         host: "127.0.0.1",
         port: ours.port,
         check_interval: 0.2,
-        checks: [{ type: "http", uri: "/", timeout: 0.2 }],
+        checks: [{ type: "http", uri: "/", timeout: 2 }],
       },
     },
   });

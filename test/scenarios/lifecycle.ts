@@ -107,7 +107,8 @@ function outOfMemory(stage: () => Stage): void {
     const id = await scene.web({ command: ["sh", "-c", greedy], extra: ["--memory=20m", "--memory-swap=20m"] });
     await scene.added(id);
     await scene.removes(id, () => scene.engine.docker("exec", id, "touch", "/tmp/go"));
-    expect(await scene.engine.docker("inspect", "--format", "{{.State.OOMKilled}}", id)).toBe("true");
+    const cause = (): Promise<string> => scene.engine.docker("inspect", "--format", "{{.State.OOMKilled}}", id);
+    await until(async () => (await cause()) === "true", { what: "the engine knows that it was for want of memory" });
   });
 
   scenario(stage, "A12 out of memory: stays when that kills only a child", async (scene) => {

@@ -70,13 +70,13 @@ describe("the engine's own life", () => {
     await announcedAsReal(1_000);
   });
 
-  test("E1 the engine restarts, without its containers and on a new socket: what is announced is real 3 s later", async () => {
+  test("E1 the engine restarts, without its containers and on a new socket: what is announced is real 4 s later", async () => {
     const comesBack = await web("--restart=always");
     const staysDown = await web();
     await announcedAsReal(5_000, comesBack, staysDown);
     await engine.restart();
     await until(async () => (await engine.docker("port", comesBack, "80")) !== "", { what: "it is back" });
-    await announcedAsReal(3_000, comesBack);
+    await announcedAsReal(4_000, comesBack);
     expect(nerve?.child.running()).toBe(true);
     const late = await web();
     await announcedAsReal(2_000, comesBack, late);

@@ -8,7 +8,7 @@ import { registryConfig, type Stage } from "./support/stage.ts";
 /** A nerve that comes back within this takes its entries over before they expire. */
 const TTL_MS = 10_000;
 /** From the engine's `kill` to the registry. */
-const WITHDRAWN_MS = 300;
+const WITHDRAWN_MS = 1_000;
 /** From the registry to the proxy's last new request. */
 const FOLLOWS_MS = 1_000;
 

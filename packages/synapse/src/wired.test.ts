@@ -130,7 +130,7 @@ describe("synapse with the real proxy", () => {
   it("keeps a backend that a registry forgot, until it dies", async () => {
     const { registry, feed } = scripted();
     const { port: backendPort, close } = await backend("still here");
-    const check = { fall: 1, timeout: "200ms", interval: "200ms" };
+    const check = { fall: 1, timeout: "2s", interval: "200ms" };
     const synapse = await begin({ services: { web: { proxy: { ...WEB.proxy, check } } } }, () => registry);
     const instance = { host: "127.0.0.1", port: backendPort, node: "n1", boot: "b1" };
     const node = { node: "n1", boot: "b1", since: 0, host: "n1" };

@@ -91,6 +91,8 @@ function followEvents(engine: Engine, notice: (container: string, action: string
     "type=container",
     "--format",
     "{{json .}}",
+    // It is told what comes before it is heard.
+    ...["--since", String(Date.now() / 1_000)],
   ]);
   let rest = "";
   child.process.stdout?.on("data", (chunk: Buffer) => {

@@ -2,7 +2,7 @@ import type { LoadRecord } from "../../support/load.ts";
 import type { Fleet, Replica } from "./fleet.ts";
 
 /** Where nothing else runs, a request that took longer than this has failed, whatever its answer. */
-const SLOW_MS = 1_000;
+export const SLOW_MS = 1_000;
 
 /**
  * The requests that should not have failed: every failed GET, and every failed POST that no backend had received, told
@@ -50,16 +50,16 @@ export function latencies(records: readonly LoadRecord[], fleet: Fleet): Latenci
   return { addMs, removeMs };
 }
 
-/** Replicas that lived through a whole second, after their first request, without answering any in it. */
-export function absences(records: readonly LoadRecord[], fleet: Fleet): string[] {
+/** Replicas that lived through a whole second (`windowMs`), after their first request, without answering any in it. */
+export function absences(records: readonly LoadRecord[], fleet: Fleet, windowMs = 1_000): string[] {
   const missing: string[] = [];
   const endMs = Math.max(...records.map((record) => record.startMs));
   for (const replica of fleet.all()) {
     const times = records.filter((record) => record.servedBy === replica.id).map((record) => record.endMs);
     const from = Math.min(...times);
-    for (let at = from; at + 1_000 <= untilMs(replica, endMs); at += 1_000) {
-      if (times.some((time) => time >= at && time < at + 1_000)) continue;
-      missing.push(`${replica.id} answered nothing in the second from ${new Date(at).toISOString()}`);
+    for (let at = from; at + windowMs <= untilMs(replica, endMs); at += windowMs) {
+      if (times.some((time) => time >= at && time < at + windowMs)) continue;
+      missing.push(`${replica.id} answered nothing for ${Math.round(windowMs)} ms from ${new Date(at).toISOString()}`);
     }
   }
   return missing;
@@ -67,6 +67,27 @@ export function absences(records: readonly LoadRecord[], fleet: Fleet): string[]
 
 function untilMs(replica: Replica, endMs: number): number {
   return Math.min(replica.endedMs ?? endMs, endMs);
+}
+
+const TICK_MS = 20;
+
+/** Measures how long this process was not run, milliseconds. */
+export function watchPauses(): { stop(): number } {
+  let lastMs = performance.now();
+  let longest = 0;
+  const look = (): void => {
+    const nowMs = performance.now();
+    longest = Math.max(longest, nowMs - lastMs - TICK_MS);
+    lastMs = nowMs;
+  };
+  const timer = setInterval(look, TICK_MS);
+  return {
+    stop() {
+      clearInterval(timer);
+      look();
+      return longest;
+    },
+  };
 }
 
 export function median(values: readonly number[]): number {

@@ -20,7 +20,17 @@ interface Told {
 export function watchEngine(engine: Engine): { readonly events: readonly EngineEvent[]; close(): Promise<void> } {
   const events: EngineEvent[] = [];
   const filters = ["--filter", "type=container", "--filter", "type=network"];
-  const child = startChild("/usr/bin/docker", ["-H", engine.host, "events", ...filters, "--format", "{{json .}}"]);
+  // It is told what comes before it is heard.
+  const since = ["--since", String(Date.now() / 1_000)];
+  const child = startChild("/usr/bin/docker", [
+    "-H",
+    engine.host,
+    "events",
+    ...filters,
+    "--format",
+    "{{json .}}",
+    ...since,
+  ]);
   onLines(child.process.stdout, (line) => {
     const told = JSON.parse(line) as Told;
     if (told.Action.startsWith("exec_")) return;
