@@ -43,6 +43,32 @@ describe("ownEntries", () => {
     expect(see(new Map([["web/a", mine(2)]]))).toBe(false);
   });
 
+  it("takes the echo of an earlier write for what it is, though a later one left the same behind", () => {
+    const { own, see } = setUp();
+    for (const held of [mine(1), undefined, mine(2), undefined]) own.wrote("web/a", held);
+    for (const held of [mine(1), undefined, mine(2), undefined]) {
+      expect(see(new Map([["web/a", held]]))).toBe(false);
+      expect(portsOf(own)).toEqual([]);
+    }
+    expect(see(new Map([["web/a", mine(3)]]))).toBe(true);
+  });
+
+  it("waits for no echo that the watch has passed over, nor for one that came before the answer", async () => {
+    const { clock, own, see, overdue } = setUp();
+    own.wrote("web/a", mine(1));
+    own.wrote("web/a", undefined);
+    expect(see(new Map([["web/a", undefined]]))).toBe(false);
+    expect(see(new Map([["web/a", mine(9)]]))).toBe(true);
+    own.wrote("web/b", mine(1));
+    const ended = own.begins("web/b", mine(2));
+    expect(see(new Map([["web/b", mine(2)]]))).toBe(false);
+    own.wrote("web/b", mine(2));
+    ended();
+    expect(see(new Map([["web/b", mine(9)]]))).toBe(true);
+    await clock.advance(10_000);
+    expect(overdue()).toBe(0);
+  });
+
   it("knows an echo that comes before the answer", () => {
     const { own, see } = setUp();
     const ended = own.begins("web/a", mine(1));
