@@ -1,14 +1,16 @@
 import { withDeadline } from "@smartstack/core";
-import type { SessionOptions } from "./session.ts";
+import type { Holder, SessionOptions } from "./session.ts";
 
 /** Closing takes 2 s at most, whatever the server does, on a busy machine, too. */
 export const WITHDRAW_MS_MAX = 1_750;
 const RENEW_MS_MAX = 1_000;
 
+type Last = Pick<Holder, "renew" | "withdraw">;
+
 /** What a session does before it lets go: it takes its instances, or gives them one whole ttl from here on. Never throws. */
 export async function lastWord(
   mode: "keep" | "withdraw",
-  { holder, link, clock }: Pick<SessionOptions, "holder" | "link" | "clock">,
+  { holder, link, clock }: Pick<SessionOptions, "link" | "clock"> & { readonly holder: Last },
   paths: readonly string[],
 ): Promise<void> {
   const [work, ms, what] =

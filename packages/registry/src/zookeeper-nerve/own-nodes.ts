@@ -74,6 +74,8 @@ export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesO
     watchers.set(key, watcher);
     const held = await lookAt(zk, node, watcher);
     if (own.get(key) !== node || held?.text === node.text) return;
+    // Our own write, whose answer is still on its way.
+    if (held !== undefined && held.text === asked.get(key)?.text) return;
     if (held === undefined) own.delete(key);
     else own.set(key, { ...node, intact: false });
     changed();

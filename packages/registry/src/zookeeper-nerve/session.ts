@@ -9,11 +9,10 @@ import {
   type NodeEntry,
   type Session,
   StackError,
-  withDeadline,
 } from "@smartstack/core";
 import type { Reject } from "../contents.ts";
 import type { RegistryDeps } from "../driver.ts";
-import { WITHDRAW_MS_MAX } from "../last-word.ts";
+import { lastWord } from "../last-word.ts";
 import type { Link } from "../link.ts";
 import { closedError } from "../mirror.ts";
 import { loseOnce, sessionLost } from "../session.ts";
@@ -92,7 +91,8 @@ export async function nerveSession(options: NerveSessionOptions): Promise<Sessio
     },
     lost: lost.signal,
     close(mode) {
-      closed ??= leave(mode, nodes, options);
+      // Behind a turn: what is closed must count as such before its connection ends.
+      closed ??= Promise.resolve().then(() => leave(mode, nodes, options));
       return closed;
     },
   };
@@ -110,18 +110,16 @@ function counting(zk: ZooKeeper, link: Link): ZooKeeper {
 async function leave(mode: "keep" | "withdraw", nodes: OwnNodes, options: NerveSessionOptions): Promise<void> {
   const { zk, link, forget } = options;
   const { clock } = options.deps;
-  if (mode === "withdraw" && !zk.closed.aborted) {
-    const leaving = nodes.dropAll().then(() => {
-      forget();
-      return zk.end();
-    });
-    try {
-      await withDeadline(leaving, { clock, ms: WITHDRAW_MS_MAX, what: "withdrawing our entries", side: "registry" });
-    } catch (error) {
-      // The ephemeral ones end with the session; the status says so.
-      link.note(error);
-    }
-  }
+  const withdraw = async (): Promise<void> => {
+    await nodes.dropAll();
+    forget();
+    await zk.end();
+  };
+  // Whatever a session asks for renews it.
+  const renew = async (): Promise<void> => void (await zk.exists("/"));
+  if (!zk.closed.aborted)
+    // What fails ends with the session, sooner or later; the status says so.
+    await lastWord(mode, { holder: { withdraw, renew }, link, clock }, []);
   zk.drop(closedError());
 }
 
