@@ -22,7 +22,8 @@ export function groupCandidates(
 ): Candidates {
   const offered = backends.filter(isOffered);
   const { length: usableCount } = offered.filter(({ usable }) => usable);
-  const panics = usableCount * 100 < offered.length * (sharing.panicPercent ?? 0);
+  const hasReserve = offered.some(({ usable, spec }) => usable && spec.backup === true);
+  const panics = !hasReserve && usableCount * 100 < offered.length * (sharing.panicPercent ?? 0);
   const sharers = offered.map(({ spec, usable, rampFromMs }) => ({
     weight: spec.weight * ramp(nowMs - rampFromMs, sharing.slowStartMs),
     usable: usable || panics,

@@ -16,6 +16,8 @@ import {
 } from "./outlier.ts";
 
 const rules = DEFAULT_OUTLIER;
+/** The others did well all the while. */
+const well = { good: 1_000, bad: 0 };
 
 /** Asked so often since `nowMs`, of which the last so many failed. */
 function seenOf(asked: number, failures: number, nowMs = 0): Seen {
@@ -37,8 +39,8 @@ describe("failures", () => {
   const good = [seenOf(100, 0), seenOf(100, 0)];
 
   it("in a row make an outlier, a good answer between them does not", () => {
-    expect(failing(seenOf(10, 4), good, rules, 0)).toBeUndefined();
-    expect(failing(seenOf(10, 5), good, rules, 0)).toBe("5 failures in a row");
+    expect(failing(seenOf(10, 4), good, well, rules, 0)).toBeUndefined();
+    expect(failing(seenOf(10, 5), good, well, rules, 0)).toBe("5 failures in a row");
   });
 
   it("make an outlier by their part of a window's requests, once there are enough", () => {
@@ -51,17 +53,28 @@ describe("failures", () => {
       }
       return seen;
     };
-    expect(failing(half(19), good, rules, 0)).toBeUndefined();
-    expect(failing(half(20), good, rules, 0)).toBe("10 of 20 requests failed");
+    expect(failing(half(19), good, well, rules, 0)).toBeUndefined();
+    expect(failing(half(20), good, well, rules, 0)).toBe("10 of 20 requests failed");
   });
 
   it("make none of who alone was asked: it may be what is asked", () => {
-    expect(failing(seenOf(20, 20), [seenOf(2, 0), seenOf(2, 0)], rules, 0)).toBeUndefined();
+    expect(failing(seenOf(20, 20), [seenOf(2, 0), seenOf(2, 0)], well, rules, 0)).toBeUndefined();
   });
 
   it("that all have make none of them one", () => {
-    expect(failing(seenOf(20, 20), [seenOf(20, 20), seenOf(20, 18)], rules, 0)).toBeUndefined();
-    expect(failing(seenOf(20, 20), [seenOf(20, 20), seenOf(200, 0)], rules, 0)).toBeDefined();
+    const bad = [seenOf(20, 20), seenOf(20, 18)];
+    expect(failing(seenOf(20, 20), bad, { good: 2, bad: 58 }, rules, 0)).toBeUndefined();
+    expect(failing(seenOf(20, 20), [seenOf(20, 20), seenOf(200, 0)], { good: 200, bad: 20 }, rules, 0)).toBeDefined();
+    // An hour of good answers before does not make what fails everywhere now this one's fault.
+    const now = seenOf(1_000, 6);
+    Object.assign(now, { goodBefore: 5_000, badBefore: 0 });
+    expect(failing(now, [seenOf(1_000, 6)], { good: 5_000, bad: 12 }, rules, 0)).toBeUndefined();
+  });
+
+  it("in a row by chance, where a part fails everywhere, make none", () => {
+    const traffic = { good: 800, bad: 200 };
+    expect(failing(seenOf(100, 5), [seenOf(900, 180)], traffic, rules, 0)).toBeUndefined();
+    expect(failing(seenOf(100, 15), [seenOf(900, 180)], traffic, rules, 0)).toBeDefined();
   });
 
   it("of another time do not count, its own or its peers'", () => {
@@ -71,9 +84,9 @@ describe("failures", () => {
     noteFailure(seen);
     expect(seen).toMatchObject({ failures: 1, askedBefore: 40 });
     const peer = seenOf(20, 20);
-    expect(failing(seenOf(20, 20, 10_001), [peer], rules, 10_001)).toBeUndefined();
+    expect(failing(seenOf(20, 20, 10_001), [peer], well, rules, 10_001)).toBeUndefined();
     for (let n = 0; n < 5; n++) noteAsked(peer, 1, true, 10_001, 0);
-    expect(failing(seenOf(20, 20, 10_001), [peer], rules, 10_001)).toBeDefined();
+    expect(failing(seenOf(20, 20, 10_001), [peer], well, rules, 10_001)).toBeDefined();
   });
 });
 
@@ -81,12 +94,17 @@ describe("times", () => {
   it("many times those of the others, look after look, make an outlier, if anyone would feel it", () => {
     const looks = (seen: Seen, usual: number, count = 3): string | undefined => {
       let last: string | undefined;
-      for (let n = 0; n < count; n++) last = lagging(seen, usual, rules);
+      for (let n = 0; n < count; n++) {
+        seen.samples++;
+        last = lagging(seen, usual, rules);
+        // A look at which nothing is new is none.
+        lagging(seen, usual, rules);
+      }
       return last;
     };
     expect(looks(pacedOf(100), 5)).toBe("answers in 100 ms, the others in 5.0");
     expect(looks(pacedOf(100), 5, 2)).toBeUndefined();
-    expect(looks(pacedOf(100, 9), 5)).toBeUndefined();
+    expect(looks(pacedOf(100, 6), 5)).toBeUndefined();
     expect(looks(pacedOf(100), 15)).toBeUndefined();
     expect(looks(pacedOf(40), 0.5)).toBeUndefined();
     const better = pacedOf(100);
@@ -100,12 +118,15 @@ describe("times", () => {
     expect(usualMs([pacedOf(5, 9)])).toBeUndefined();
   });
 
-  it("are medians: a few slow answers change nothing", () => {
+  it("are means of logarithms: a few slow answers change little", () => {
     const seen = nothingSeen();
-    for (let n = 0; n < 1_000; n++) noteLatency(seen, n % 10 === 0 ? 5_000 : 5);
-    expect(Math.exp(seen.medianLog)).toBeLessThan(10);
-    for (let n = 0; n < 40; n++) noteLatency(seen, 100);
-    expect(Math.exp(seen.medianLog)).toBeCloseTo(100, -1);
+    for (let n = 0; n < 1_000; n++) noteLatency(seen, n % 20 === 0 ? 1_000 : 5);
+    expect(Math.exp(seen.meanLog)).toBeLessThan(10);
+    for (let n = 0; n < 80; n++) noteLatency(seen, 100);
+    expect(Math.exp(seen.meanLog)).toBeGreaterThan(90);
+    const fresh = nothingSeen();
+    for (let n = 0; n < 20; n++) noteLatency(fresh, n === 0 ? 1_000 : 5);
+    expect(Math.exp(fresh.meanLog)).toBeLessThan(8);
   });
 
   it("without any answer count when several wait long, and not for requests that were not whole", () => {
@@ -157,7 +178,7 @@ describe("ejections", () => {
     noteReturn(seen, rules, 0, true);
     noteAsked(seen, 1, true, 0, 0);
     noteFailure(seen);
-    expect(failing(seen, [seenOf(10, 0)], rules, 0)).toBeDefined();
+    expect(failing(seen, [seenOf(10, 0)], well, rules, 0)).toBeDefined();
   });
 
   it("end at their ceiling, and never take the only one", () => {

@@ -9,7 +9,7 @@ export interface OutlierSpec {
   readonly failureRatio: number;
   /** Asked within them before the ratio counts. */
   readonly requestsMin: number;
-  /** So many times as slow as the median of the others, by its own median time to the first byte. */
+  /** So many times as slow as the median of the others, by its own mean time to the first byte. */
   readonly latencyFactor: number;
   /** Nothing answered for so long, while several wait. */
   readonly silentMs: number;
@@ -38,14 +38,19 @@ export interface Seen {
   /** Failed answers since the last good one. */
   streak: number;
   failures: number;
+  /** What the whole service had answered before the first of that streak. */
+  goodBefore: number;
+  badBefore: number;
   /** Of the window: when it began, and `asked` then. */
   windowFromMs: number;
   askedBefore: number;
-  /** Logarithm of its median time to the first byte, in milliseconds, and of how many answers. */
-  medianLog: number;
+  /** Mean logarithm of its time to the first byte, in milliseconds, and of how many answers. */
+  meanLog: number;
   samples: number;
   /** Looks in a row at which it was slow. */
   lags: number;
+  /** `samples` at the look before. */
+  lookedAt: number;
   /** Asked since it last began to answer, by requests that were whole when they were sent, and since when. */
   unanswered: number;
   silentFromMs: number;
@@ -63,9 +68,12 @@ export function nothingSeen(): Seen {
     failures: 0,
     windowFromMs: Number.NEGATIVE_INFINITY,
     askedBefore: 0,
-    medianLog: 0,
+    meanLog: 0,
     samples: 0,
     lags: 0,
+    lookedAt: 0,
+    goodBefore: 0,
+    badBefore: 0,
     unanswered: 0,
     silentFromMs: 0,
     answersBefore: 0,
@@ -82,13 +90,15 @@ export const SAMPLES_MIN = 10;
 const SLOWER_MS_MIN = 50;
 /** Looks in a row. */
 const LAGS_MIN = 3;
-/** How far one answer moves the median's logarithm: twenty times as slow is found out within thirty. */
-const MEDIAN_STEP = 0.1;
+/** What one answer counts at least, beside all before it. */
+const STEP_MIN = 0.05;
 const UNANSWERED_MIN = 3;
 /** What the others must have answered meanwhile: where little is asked, a few long polls are no silence. */
 const ANSWERS_MIN = 20;
 /** A backend that fails twice as often as its peers is worse than they. */
 const WORSE_FACTOR = 2;
+/** A streak that is likelier than this by what the others fail at is chance. */
+const CHANCE_MAX = 1e-6;
 
 /**
  * A request goes to it; `whole`: nothing of it is still to come from the client. `active` counts it; `answers` is what
@@ -109,31 +119,55 @@ export function noteAsked(seen: Seen, active: number, whole: boolean, nowMs: num
   if (whole) seen.unanswered++;
 }
 
+/** What all backends of a service answered. */
+export interface Traffic {
+  good: number;
+  bad: number;
+}
+
+/** A streak begins. */
+export function noteFirst(seen: Seen, { good, bad }: Traffic): void {
+  seen.goodBefore = good;
+  seen.badBefore = bad;
+}
+
 export function noteFailure(seen: Seen): void {
   seen.streak++;
   seen.failures++;
 }
 
-/** One answer's time to its first byte. A median, as one slow answer of a hundred must not make a backend slow. */
+/** One answer's time to its first byte, into a mean of logarithms: one slow answer must not make a backend slow. */
 export function noteLatency(seen: Seen, ms: number): void {
   const log = Math.log(Math.max(ms, 0.01));
-  if (seen.samples === 0) seen.medianLog = log;
-  else if (log > seen.medianLog) seen.medianLog = Math.min(log, seen.medianLog + MEDIAN_STEP);
-  else seen.medianLog = Math.max(log, seen.medianLog - MEDIAN_STEP);
   seen.samples++;
+  seen.meanLog += Math.max(STEP_MIN, 1 / seen.samples) * (log - seen.meanLog);
 }
 
 /** Why its failures make it an outlier, if they do. */
-export function failing(seen: Seen, others: readonly Seen[], spec: OutlierSpec, nowMs: number): string | undefined {
+export function failing(
+  seen: Seen,
+  others: readonly Seen[],
+  traffic: Traffic,
+  spec: OutlierSpec,
+  nowMs: number,
+): string | undefined {
   const asked = seen.asked - seen.askedBefore;
   const ratio = seen.failures / Math.max(1, asked);
-  const inARow = seen.streak >= spec.consecutive;
+  const inARow = seen.streak >= spec.consecutive && isOwn(seen, traffic, spec);
   const often = asked >= spec.requestsMin && ratio >= spec.failureRatio;
   if (!inARow && !often) return undefined;
   // Nothing to compare with: it may be what is asked, and not who.
   if (askedOf(others, nowMs) < spec.consecutive) return undefined;
-  if (Math.max(ratio, inARow ? spec.failureRatio : 0) < WORSE_FACTOR * failureRatio(others, nowMs)) return undefined;
+  if (!inARow && ratio < WORSE_FACTOR * failureRatio(others, nowMs)) return undefined;
   return inARow ? `${seen.streak} failures in a row` : `${seen.failures} of ${asked} requests failed`;
+}
+
+/** Did the others do well while this one failed in a row, and so well that chance does not explain it? */
+function isOwn({ streak, goodBefore, badBefore }: Seen, { good, bad }: Traffic, spec: OutlierSpec): boolean {
+  const wellDone = good - goodBefore;
+  const badly = Math.max(0, bad - badBefore - streak);
+  if (wellDone < spec.consecutive) return false;
+  return (badly / (wellDone + badly)) ** streak < CHANCE_MAX;
 }
 
 function askedOf(all: readonly Seen[], nowMs: number): number {
@@ -150,7 +184,7 @@ function failureRatio(all: readonly Seen[], nowMs: number): number {
 
 /** The median of the others' times to the first byte, milliseconds; undefined while they have none. */
 export function usualMs(others: readonly Seen[]): number | undefined {
-  const peers = others.filter(({ samples }) => samples >= SAMPLES_MIN).map(({ medianLog }) => Math.exp(medianLog));
+  const peers = others.filter(({ samples }) => samples >= SAMPLES_MIN).map(({ meanLog }) => Math.exp(meanLog));
   return peers.sort((a, b) => a - b)[Math.floor(peers.length / 2)];
 }
 
@@ -174,7 +208,9 @@ export function silent(
  * starts, or a machine that is busy for a moment, must not lose its place.
  */
 export function lagging(seen: Seen, usual: number, spec: OutlierSpec): string | undefined {
-  const own = Math.exp(seen.medianLog);
+  const own = Math.exp(seen.meanLog);
+  if (seen.samples === seen.lookedAt) return undefined;
+  seen.lookedAt = seen.samples;
   const lags = seen.samples >= SAMPLES_MIN && own >= usual + SLOWER_MS_MIN && own >= spec.latencyFactor * usual;
   seen.lags = lags ? seen.lags + 1 : 0;
   if (seen.lags < LAGS_MIN) return undefined;
@@ -184,7 +220,7 @@ export function lagging(seen: Seen, usual: number, spec: OutlierSpec): string | 
 /** How long it is out this time, milliseconds; counts it. */
 export function ejectionMs(seen: Seen, spec: OutlierSpec, nowMs: number): number {
   // As long as it behaved after it came back, at least: who holds for a while begins anew.
-  const lastMs = spec.ejectMs * 2 ** (seen.ejections - 1);
+  const lastMs = Math.min(spec.ejectMs * 2 ** (seen.ejections - 1), spec.ejectMsMax);
   if (seen.ejections > 0 && nowMs - seen.backMs > Math.max(2 * lastMs, WINDOW_MS)) seen.ejections = 0;
   return Math.min(spec.ejectMs * 2 ** seen.ejections++, spec.ejectMsMax);
 }
@@ -197,6 +233,7 @@ export function noteReturn(seen: Seen, spec: OutlierSpec, nowMs: number, ejected
   seen.windowFromMs = Number.NEGATIVE_INFINITY;
   seen.samples = 0;
   seen.lags = 0;
+  seen.lookedAt = 0;
   seen.unanswered = 0;
 }
 

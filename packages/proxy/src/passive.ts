@@ -6,10 +6,12 @@ import {
   lagging,
   mayEject,
   noteFailure,
+  noteFirst,
   noteLatency,
   noteReturn,
   type OutlierSpec,
   silent,
+  type Traffic,
   usualMs,
 } from "./outlier.ts";
 
@@ -21,7 +23,7 @@ export interface PassiveDeps {
   /** Undefined: switched off. */
   readonly spec: () => OutlierSpec | undefined;
   readonly backends: () => Iterable<Backend>;
-  /** Do all backends get the same mix of requests? Else their times cannot be compared. */
+  /** Do all backends get the same mix of requests? Else they cannot be compared. */
   readonly isMixed: () => boolean;
   /** Will it be probed before it comes back? Else time alone brings it back. */
   readonly isProbed: (backend: Backend) => boolean;
@@ -33,6 +35,8 @@ export interface PassiveDeps {
 export interface Passive {
   /** An answer failed: an error of the server, garbage, or none at all. */
   failed(backend: Backend, reason: string): void;
+  /** An answer was as it should be. */
+  well(backend: Backend): void;
   /** It began to answer so many milliseconds after it was asked; `answers`: all that the service has answered. */
   timed(backend: Backend, ms: number, answers: number): void;
   /** Its connection was reset under a request: its health takes it out, and this keeps it out longer each time it happens. */
@@ -48,6 +52,7 @@ export interface Passive {
 
 export function createPassive({ clock, spec, backends, isMixed, isProbed, onChange }: PassiveDeps): Passive {
   const waits = new Map<Backend, Cancel>();
+  const traffic: Traffic = { good: 0, bad: 0 };
   let nextLookMs = Number.NEGATIVE_INFINITY;
 
   function othersOf(backend: Backend): Backend[] {
@@ -55,12 +60,6 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
   }
 
   function hold(backend: Backend, reason: string, ms: number): void {
-    process
-      .getBuiltinModule("node:fs")
-      .appendFileSync(
-        "/tmp/eject.log",
-        `${new Date().toISOString()} ${backend.key} ${reason} ${ms} ${JSON.stringify(backend.seen)}\n`,
-      );
     backend.ejection = { reason: `ejected for ${ms / 1_000} s: ${reason}`, probed: false };
     waits.get(backend)?.();
     waits.set(
@@ -102,13 +101,13 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
 
   function look(rules: OutlierSpec, answers: number, nowMs: number): void {
     nextLookMs = nowMs + LOOK_MS;
+    if (!isMixed()) return;
     for (const backend of backends()) {
       if (!backend.usable || !isOffered(backend)) continue;
-      const others = othersOf(backend).filter(({ usable }) => usable);
+      const others = othersOf(backend).filter(({ usable, weight }) => usable && weight > 0);
       const usual = usualMs(others.map((other) => other.seen));
       if (usual === undefined) continue;
-      const reason =
-        silent(backend, usual, answers, rules, nowMs) ?? (isMixed() ? lagging(backend.seen, usual, rules) : undefined);
+      const reason = silent(backend, usual, answers, rules, nowMs) ?? lagging(backend.seen, usual, rules);
       // One at a time: the next look compares with what is left.
       if (reason !== undefined && eject(backend, reason, rules)) return;
     }
@@ -118,11 +117,17 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
     failed(backend, reason) {
       const rules = spec();
       if (rules === undefined) return;
+      if (backend.seen.streak === 0) noteFirst(backend.seen, traffic);
       noteFailure(backend.seen);
-      if (!backend.usable || !isOffered(backend)) return;
+      traffic.bad++;
+      if (!backend.usable || !isOffered(backend) || !isMixed()) return;
       const peers = othersOf(backend).map(({ seen }) => seen);
-      const why = failing(backend.seen, peers, rules, clock.monotonic());
+      const why = failing(backend.seen, peers, traffic, rules, clock.monotonic());
       if (why !== undefined) eject(backend, `${why}, the last: ${reason}`, rules);
+    },
+    well({ seen }) {
+      traffic.good++;
+      if (seen.streak > 0) seen.streak = 0;
     },
     timed(backend, ms, answers) {
       noteLatency(backend.seen, ms);
@@ -133,6 +138,8 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
     reset(backend, reason) {
       const rules = spec();
       if (rules === undefined || backend.removed || backend.ejection !== undefined) return;
+      const others = othersOf(backend);
+      if (!mayEject(others.length + 1, others.filter(({ usable }) => !usable).length, rules)) return;
       const ms = ejectionMs(backend.seen, rules, clock.monotonic());
       // A single slip costs it no more than the probes.
       if (backend.seen.ejections > 1) hold(backend, `again: ${reason}`, ms / 2);

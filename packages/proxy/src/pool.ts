@@ -124,7 +124,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       if (backend !== undefined) ordered.push(backend);
     }
     candidates = groupCandidates(ordered, sharing, nowMs);
-    hasUsable = candidates.chosen.length > 0;
+    hasUsable = candidates.chosen.some(({ usable }) => usable);
     picker.update(candidates.chosen);
     ramping?.();
     ramping = undefined;
@@ -243,9 +243,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       failed(backend, reason);
       passive.reset(backend, reason);
     },
-    well(backend) {
-      if (backend.seen.streak > 0) backend.seen.streak = 0;
-    },
+    well: passive.well,
     badly: passive.failed,
     failedElsewhere(key, reason) {
       const backend = backends.get(key);

@@ -126,7 +126,6 @@ describe("synapseConfig", () => {
           ],
           expect: "pong",
         },
-        outlier: DEFAULT_OUTLIER,
         timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 250, serverMs: 2_000 },
         panic: 0,
         retry_budget: { ratio: 0.2, min_per_second: 10 },
@@ -151,6 +150,7 @@ describe("synapseConfig", () => {
   it("takes rules for outliers, or none", () => {
     const rules = (text: string) => service(`{proxy: {outlier: ${text}}}`).proxy.outlier;
     expect(rules("{}")).toEqual(DEFAULT_OUTLIER);
+    expect(rules("on")).toEqual(DEFAULT_OUTLIER);
     expect(rules("off")).toBeUndefined();
     expect(rules("{failures: 20%, eject: 1s, max_out: 10, slower: 4}")).toEqual({
       ...DEFAULT_OUTLIER,

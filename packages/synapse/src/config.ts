@@ -187,7 +187,8 @@ const proxySettings = z
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),
-    outlier: outlier.prefault({}),
+    /** Off unless asked for. */
+    outlier: outlier.optional(),
     timeouts: timeouts.prefault({}),
     retry_budget: retryBudget.prefault({}),
     host: host.prefault("keep"),

@@ -4,12 +4,14 @@ import { z } from "zod";
 import { percent } from "./balance-config.ts";
 import { OFF } from "./off.ts";
 
+const ON = /^(on|yes|true)$/i;
+
 const rules = z
   .strictObject({
     /** Failed answers in a row: 5xx, garbage, none. */
     consecutive: z.int().min(1).max(1_000).default(DEFAULT_OUTLIER.consecutive),
     /** Of the requests of ten seconds, as soon as there are `min_requests`. */
-    failures: percent.prefault(DEFAULT_OUTLIER.failureRatio * 100),
+    failures: percent.pipe(z.number().min(1)).prefault(DEFAULT_OUTLIER.failureRatio * 100),
     min_requests: z.int().min(1).max(1_000_000).default(DEFAULT_OUTLIER.requestsMin),
     /** So many times as slow as the others. */
     slower: z.number().min(1.5).max(1_000).default(DEFAULT_OUTLIER.latencyFactor),
@@ -34,10 +36,11 @@ const rules = z
     }),
   );
 
-/** The `outlier:` key of a service's proxy: off, or when a backend is worse than its peers. */
+/** The `outlier:` key of a service's proxy: on, off, or when a backend is worse than its peers. */
 export const outlier = z.union([
+  z.union([z.literal(true), z.string().regex(ON)]).transform((): OutlierSpec => DEFAULT_OUTLIER),
   z
-    .union([z.literal(false), z.string().regex(OFF, "expected off, or a mapping of rules")])
+    .union([z.literal(false), z.string().regex(OFF, "expected on, off, or a mapping of rules")])
     .transform((): OutlierSpec | undefined => undefined),
   rules,
 ]);

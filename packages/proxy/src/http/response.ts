@@ -133,6 +133,7 @@ function switchProtocols(conversation: Conversation, upstream: Upstream, bytes: 
     return;
   }
   conversation.phase = TUNNEL;
+  service.pool.well(upstream.backend);
   conversation.headSent = true;
   conversation.input = undefined;
   service.counters.responses[1] = (service.counters.responses[1] as number) + 1;

@@ -30,5 +30,10 @@ export function timedOut(conversation: Conversation): void {
     fail(conversation, 408, "the request's body stopped coming");
     return;
   }
+  // What has answered may have nothing more to say, such as a stream of events.
+  if (conversation.headSent) {
+    cutOff(conversation);
+    return;
+  }
   failBy(conversation, upstream.backend, 504, `did not answer within ${service.spec.timeouts.serverMs} ms`);
 }
