@@ -25,7 +25,7 @@ export const REGISTRY_CASES: readonly RegistryCase[] = [
 ];
 
 /** How many mutants are planted in each driver; all of them in a soak. */
-const TRIALS = process.env.MUTANTS === "all" ? Number.POSITIVE_INFINITY : 8;
+const TRIALS = process.env.MUTANTS === "all" ? Number.POSITIVE_INFINITY : 5;
 const SEED = Number(process.env.MUTANTS_SEED ?? 4);
 
 /** The longest a case may take, milliseconds. */
