@@ -42,7 +42,7 @@ export function registryContract(
   start: () => Promise<RegistryHarness>,
   options: {
     readonly skip?: Readonly<Record<string, string>>;
-    /** Cases about what this kind does not have at all, and what that is. */
+    /** Cases that this kind cannot be asked, as things are, and for what they ask. */
     readonly lacks?: { readonly what: string; readonly cases: readonly string[] };
   } = {},
 ): void {
@@ -62,7 +62,7 @@ export function registryContract(
       await harness?.stop();
     });
     const left = REGISTRY_CASES.length - applying.length;
-    if (left > 0) it(`does not apply: ${left} cases, as it has no ${lacks.what}`, () => undefined);
+    if (left > 0) it(`left out: ${left} of ${REGISTRY_CASES.length} cases, for ${lacks.what}`, () => undefined);
     for (const one of applying) {
       const reason = skip[one.name];
       if (reason === undefined) it(one.name, () => runCase(one, harness), CASE_MS_MAX);

@@ -1,10 +1,11 @@
-import type {
-  BackendStatus,
-  ContainerStatus,
-  RegistrationStatus,
-  RegistryStatus,
-  ServiceStatus,
-  StackStatus,
+import {
+  type BackendStatus,
+  type ContainerStatus,
+  NO_BACKEND_COUNTERS,
+  type RegistrationStatus,
+  type RegistryStatus,
+  type ServiceStatus,
+  type StackStatus,
 } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
 import { explain, type Known } from "./explain.ts";
@@ -47,7 +48,7 @@ const BACKEND: BackendStatus = {
   reason: "up",
   sinceMs: 2_000,
   container: "0123456789ab",
-  counters: { active: 0, connections: 1, requests: 7, failures: 2, ejections: 0, retries: 0, bytesIn: 0, bytesOut: 0 },
+  counters: { ...NO_BACKEND_COUNTERS, connections: 1, requests: 7, failures: 2 },
 };
 const WEB: ServiceStatus = {
   name: "web",

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import {
   type BackendStatus,
   type ContainerStatus,
+  NO_BACKEND_COUNTERS,
   type RegistrationStatus,
   type ServiceStatus,
   systemClock,
@@ -19,16 +20,7 @@ import { status } from "./commands/status.ts";
 import { wait } from "./commands/wait.ts";
 import { table } from "./table.ts";
 
-const counters = {
-  active: 0,
-  connections: 0,
-  requests: 7,
-  failures: 0,
-  ejections: 0,
-  retries: 0,
-  bytesIn: 0,
-  bytesOut: 0,
-};
+const counters = { ...NO_BACKEND_COUNTERS, requests: 7 };
 const web: ServiceStatus = {
   name: "web",
   mode: "http",

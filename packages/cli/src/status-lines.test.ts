@@ -1,4 +1,11 @@
-import type { ContainerStatus, RegistrationStatus, RegistryStatus, ServiceStatus, StackStatus } from "@smartstack/core";
+import {
+  type ContainerStatus,
+  NO_BACKEND_COUNTERS,
+  type RegistrationStatus,
+  type RegistryStatus,
+  type ServiceStatus,
+  type StackStatus,
+} from "@smartstack/core";
 import { describe, expect, it } from "vitest";
 import { wrap } from "./lines.ts";
 import { statusLines } from "./status-lines.ts";
@@ -128,16 +135,7 @@ describe("containers", () => {
 });
 
 it("services stand apart, and their backends line up", () => {
-  const counters = {
-    active: 0,
-    connections: 0,
-    requests: 7,
-    failures: 0,
-    ejections: 0,
-    retries: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-  };
+  const counters = { ...NO_BACKEND_COUNTERS, requests: 7 };
   const backend = {
     id: "0123456789ab-80",
     address: "172.17.0.2:80",

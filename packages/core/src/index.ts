@@ -55,6 +55,7 @@ export {
   type BackendStatus,
   type ContainerStatus,
   type ListenerStatus,
+  NO_BACKEND_COUNTERS,
   NO_SERVICE_COUNTERS,
   type Readiness,
   type RegistrationStatus,

@@ -57,6 +57,18 @@ export interface BackendCounters {
   readonly bytesOut: number;
 }
 
+/** Of a backend that got nothing yet. */
+export const NO_BACKEND_COUNTERS: BackendCounters = {
+  active: 0,
+  connections: 0,
+  requests: 0,
+  failures: 0,
+  ejections: 0,
+  retries: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+};
+
 export interface ServiceCounters {
   readonly activeClients: number;
   readonly connections: number;

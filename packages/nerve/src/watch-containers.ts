@@ -17,7 +17,7 @@ import type { DockerApi, EngineInfo } from "./docker-api.ts";
 import type { DockerConfig } from "./docker-config.ts";
 
 // An engine that accepts and breaks off is asked at most ten times in ten seconds, however the jitter falls.
-const RECONNECT = exponentialBackoff({ minMs: 250, maxMs: 1_500 });
+const RECONNECT = exponentialBackoff({ minMs: 250, maxMs: 2_500 });
 
 const PING_MS = 10_000;
 /** How soon the list is compared again while a container could not be inspected. */

@@ -66,14 +66,14 @@ export function nothingSeen(): Seen {
     asked: 0,
     streak: 0,
     failures: 0,
+    goodBefore: 0,
+    badBefore: 0,
     windowFromMs: Number.NEGATIVE_INFINITY,
     askedBefore: 0,
     meanLog: 0,
     samples: 0,
     lags: 0,
     lookedAt: 0,
-    goodBefore: 0,
-    badBefore: 0,
     unanswered: 0,
     silentFromMs: 0,
     answersBefore: 0,
@@ -84,7 +84,7 @@ export function nothingSeen(): Seen {
 
 /** As long as Envoy's interval. */
 const WINDOW_MS = 10_000;
-/** Below this many samples the median says nothing. */
+/** Below this many samples their mean says nothing. */
 export const SAMPLES_MIN = 10;
 /** A slow backend is let be while it loses less than this: nobody feels it. */
 const SLOWER_MS_MIN = 50;

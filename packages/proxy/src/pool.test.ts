@@ -3,7 +3,8 @@ import { fakeClock, seededRandom } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
 import type { Backend } from "./backend.ts";
 import { NO_HASH } from "./balance/balance.ts";
-import { createPool, type Pool } from "./pool.ts";
+import { DEFAULT_OUTLIER } from "./outlier.ts";
+import { createPool, type Pool, UNTIMED } from "./pool.ts";
 import { type BalanceName, DEFAULT_SHARING, type ServiceSpec } from "./snapshot.ts";
 import { backendSpec, serviceSpec } from "./testing/bench.ts";
 
@@ -123,6 +124,19 @@ it.each(["round_robin", "least_conn", "random", "ewma", "source"] satisfies Bala
     }
   },
 );
+
+it("reads the clock for a request only where somebody wants to know", () => {
+  const { pool, apply } = poolOf({ backends: [backendSpec("a", 1)] });
+  const a = pool.pick([], NO_HASH) as Backend;
+  expect(pool.asked(a, true)).toBe(UNTIMED);
+  pool.answered(a, UNTIMED);
+  expect(a.seen).toMatchObject({ asked: 0, samples: 0 });
+  apply({ outlier: DEFAULT_OUTLIER });
+  pool.answered(a, pool.asked(a, true));
+  expect(a.seen).toMatchObject({ asked: 1, samples: 1 });
+  apply({ balance: "ewma" });
+  expect(pool.asked(a, true)).not.toBe(UNTIMED);
+});
 
 it("takes another algorithm at once, counting what runs on", () => {
   const { pool, apply } = poolOf({ backends: [backendSpec("a", 1), backendSpec("b", 2)] });

@@ -22,6 +22,9 @@ import {
 import { sameBackend, sameBalance, sameCheck } from "./spec-changes.ts";
 import { closeIdle } from "./upstream.ts";
 
+/** What `asked` says while neither the algorithm nor the search for outliers reads the clock. */
+export const UNTIMED = -1;
+
 /** One answer in so many is timed, of a backend whose pace is known. */
 const TIMED_OF = 8;
 
@@ -43,19 +46,22 @@ export interface Pool {
   /** A request or connection goes to the backend, and is over; each `begin` has its `end`. */
   begin(backend: Backend): void;
   end(backend: Backend): void;
-  /** Follows `begin`. `whole`: nothing of the request is still to come from the client. Returns now, monotonic. */
+  /**
+   * Follows `begin`. `whole`: nothing of the request is still to come from the client. Returns now, monotonic, or
+   * UNTIMED while nobody wants to know.
+   */
   asked(backend: Backend, whole: boolean): number;
   /** The backend began to answer what it was asked then. */
   answered(backend: Backend, askedMs: number): void;
   /** Live traffic could not connect to it. */
   failed(backend: Backend, reason: string): void;
+  /** The same, seen by another process that serves this pool. */
+  failedElsewhere(key: string, reason: string): void;
   /** It reset a connection under a request, before an answer. */
   reset(backend: Backend, reason: string): void;
   /** Its answer was as good as it could be, or none: an error of the server, garbage, silence. */
   well(backend: Backend): void;
   badly(backend: Backend, reason: string): void;
-  /** The same, seen by another process that serves this pool. */
-  failedElsewhere(key: string, reason: string): void;
   /** What another process, which probes for this one, found. */
   tell(key: string, up: boolean, reason: string): void;
   setLocalState(key: string, state: InstanceState | undefined): boolean;
@@ -225,11 +231,13 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       picker.loaded?.(backend, -1);
     },
     asked(backend, whole) {
+      if (spec.outlier === undefined && picker.answered === undefined) return UNTIMED;
       const nowMs = clock.monotonic();
       noteAsked(backend.seen, backend.active, whole, nowMs, answers);
       return nowMs;
     },
     answered(backend, askedMs) {
+      if (askedMs === UNTIMED) return;
       const { seen } = backend;
       seen.unanswered = 0;
       answers++;

@@ -1,7 +1,7 @@
 import {
-  type BackendCounters,
   type BackendStatus,
   type Instance,
+  NO_BACKEND_COUNTERS,
   NO_SERVICE_COUNTERS,
   type ServiceStatus,
 } from "@smartstack/core";
@@ -9,17 +9,6 @@ import type { BackendSpec, ProxyBackendStatus, ProxyServiceStatus, ServiceSpec }
 import { addressText } from "./address.ts";
 import { isStale } from "./routes.ts";
 import { knownInstances, type ServiceView } from "./view.ts";
-
-const NO_COUNTERS: BackendCounters = {
-  active: 0,
-  connections: 0,
-  requests: 0,
-  failures: 0,
-  ejections: 0,
-  retries: 0,
-  bytesIn: 0,
-  bytesOut: 0,
-};
 
 export interface StatusInput {
   readonly name: string;
@@ -118,7 +107,7 @@ function merge(routed: ProxyBackendStatus | undefined, unrouted: string, unroute
       effectiveWeight: 0,
       reason,
       sinceMs: unroutedSinceMs,
-      counters: NO_COUNTERS,
+      counters: NO_BACKEND_COUNTERS,
     };
   }
   const { health, usable, effectiveWeight, reason, sinceMs, counters, local } = routed;

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend.ts";
 import { NO_HASH } from "../balance/balance.ts";
 import { type Ends, plainAddress } from "../ends.ts";
+import { UNTIMED } from "../pool.ts";
 import type { Service, Surroundings } from "../service.ts";
 import type { Timeout } from "../timer-wheel.ts";
 import type { Upstream, UpstreamOwner } from "../upstream.ts";
@@ -59,7 +60,7 @@ export interface Conversation {
   /** Of what the request is balanced by, and of the client's address once that was asked for. */
   hash: number;
   sourceHash: number | undefined;
-  /** Monotonic: when the backend was asked; 0 where nobody wants to know. */
+  /** Monotonic: when the backend was asked; UNTIMED where nobody wants to know. */
   askedMs: number;
 
   backend: Backend | undefined;
@@ -117,7 +118,7 @@ export function createConversation(
     startedMs: 0,
     hash: NO_HASH,
     sourceHash: undefined,
-    askedMs: 0,
+    askedMs: UNTIMED,
     backend: undefined,
     upstream: undefined,
     answered: false,

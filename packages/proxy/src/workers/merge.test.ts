@@ -1,9 +1,7 @@
-import type { ListenerStatus } from "@smartstack/core";
+import { type ListenerStatus, NO_BACKEND_COUNTERS } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
 import type { ProxyBackendStatus, ProxyServiceStatus } from "../snapshot.ts";
 import { changedReports, fold, mergeBackend, mergeListeners, sumReports } from "./merge.ts";
-
-const counters = { connections: 0, requests: 0, failures: 0, ejections: 0, retries: 0, bytesIn: 0, bytesOut: 0 };
 
 function report(requests: number, backends: Readonly<Record<string, number>>, activeClients = 1): ProxyServiceStatus {
   return {
@@ -17,7 +15,7 @@ function report(requests: number, backends: Readonly<Record<string, number>>, ac
       effectiveWeight: 1,
       reason: "up",
       sinceMs: 0,
-      counters: { ...counters, active: 1, requests: served },
+      counters: { ...NO_BACKEND_COUNTERS, active: 1, requests: served },
     })),
     counters: {
       activeClients,

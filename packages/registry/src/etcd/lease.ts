@@ -49,9 +49,9 @@ export interface Keeping {
 
 /**
  * Renews a lease three times in its ttl, and every PROBE_EVERY_MS at least: grpc-js gives leases a connection of their
- * own, on which nothing else would show in time that it has died. `lost` is called once: when the server says that it is gone, when the stream breaks, or
- * when an answer stays out; the lease itself may live on then, to be renewed by the next session. (etcd3's own lease
- * waits for two ttls before it says so, while the server drops the keys after one.)
+ * own, on which nothing else would show in time that it has died. `lost` is called once: when the server says that it is
+ * gone, when the stream breaks, or when an answer stays out; the lease itself may live on then, to be renewed by the next
+ * session. (etcd3's own lease waits for two ttls before it says so, while the server drops the keys after one.)
  */
 export async function keepLease(
   client: EtcdClient,
