@@ -1,4 +1,4 @@
-import { type InstanceRecord, type NodeEntry, StackError } from "@smartstack/core";
+import { decodeInstance, type InstanceRecord, type NodeEntry, StackError } from "@smartstack/core";
 import { instancePath, livingHolder } from "./contents.ts";
 import type { Copy } from "./mirror.ts";
 
@@ -14,4 +14,15 @@ export function assertUnclaimed({ service, id }: InstanceRecord, owner: NodeEntr
 export function holderBesides({ node }: NodeEntry, { contents }: Copy, path: string): string | undefined {
   const holder = livingHolder(contents, path);
   return holder === node ? undefined : holder;
+}
+
+/** Does a document name another node? Such a one is not ours to delete; what nobody owns, or nobody can read, is. */
+export function namesAnother({ node }: Pick<NodeEntry, "node">, text: string): boolean {
+  try {
+    const holder = decodeInstance(text).node;
+    return holder !== undefined && holder !== node;
+  } catch {
+    // Not a document of anybody's.
+    return false;
+  }
 }

@@ -1,5 +1,6 @@
 import { encodeNodeEntry, type InstanceRecord, type NodeEntry, type Registry, StackError } from "@smartstack/core";
 import { z } from "zod";
+import { namesAnother } from "./claims.ts";
 import { type Changes, type Held, nodePath } from "./contents.ts";
 import type { Driver, RegistryDeps } from "./driver.ts";
 import { type Link, link } from "./link.ts";
@@ -109,13 +110,16 @@ function holderOf(owner: NodeEntry, store: MemoryStore): Holder {
     const found = store.entries.get(path)?.text;
     if (found !== text) throw refused(owner, found);
   };
-  const change = (at: string, held: Held | undefined): void => {
-    assertOwned();
-    if (held !== undefined || store.entries.has(at)) store.commit(new Map([[at, held]]));
-  };
   return {
-    write: async (at, body) => change(at, { text: body }),
-    erase: async (at) => change(at, undefined),
+    async write(at, body) {
+      assertOwned();
+      store.commit(new Map([[at, { text: body }]]));
+    },
+    async erase(at) {
+      assertOwned();
+      const found = store.entries.get(at);
+      if (found !== undefined && !namesAnother(owner, found.text)) store.commit(new Map([[at, undefined]]));
+    },
     verify: async () => assertOwned(),
     async withdraw(paths) {
       assertOwned();

@@ -26,7 +26,10 @@ export interface Holder {
   readonly hold?: string;
   /** Writes on the condition that this boot owns the node. @throws StackError, as refused() for a lost or taken node. */
   write(path: string, text: string): Promise<void>;
-  /** Deletes on the same condition; absent is fine. */
+  /**
+   * Deletes on the same condition, and leaves what names another node: the registry is asked, as the watch may not have
+   * shown yet who took it. Absent is fine.
+   */
   erase(path: string): Promise<void>;
   /** Asks the registry who owns the node, past every cache. @throws as write, when it is not this boot. */
   verify(): Promise<void>;

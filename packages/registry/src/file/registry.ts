@@ -8,6 +8,7 @@ import {
   type StackError,
   sleep,
 } from "@smartstack/core";
+import { namesAnother } from "../claims.ts";
 import { type Changes, type Held, nodePath } from "../contents.ts";
 import type { RegistryDeps } from "../driver.ts";
 import type { FileConfig } from "../file.ts";
@@ -129,7 +130,8 @@ function fileHolder(disk: Disk, hold: NodeFileHold, owner: NodeEntry, { clock }:
     },
     async erase(path) {
       await hold.assertOurs();
-      await disk.remove(path);
+      const text = await disk.read(path);
+      if (text !== undefined && !namesAnother(owner, text)) await disk.remove(path);
     },
     verify: () => hold.assertOurs(),
     async withdraw(paths) {

@@ -1,4 +1,5 @@
 import { type Clock, type NodeEntry, StackError, sleep } from "@smartstack/core";
+import { namesAnother } from "../claims.ts";
 import { transactionsOf } from "../driver.ts";
 import { type Holder, refused } from "../session.ts";
 import { replace } from "./claim.ts";
@@ -31,8 +32,11 @@ export function zooKeeperHolder({ zk, prefix, owner, clock, stop, forget }: ZooK
     return refusal;
   };
   const erase = async (path: string): Promise<void> => {
+    const at = paths.at(path);
+    const text = (await zk.read(at))?.text;
+    const isOurs = text !== undefined && !namesAnother(owner, text);
     // Refused only when there is nothing to erase.
-    await whileOurs([{ do: "remove", path: paths.at(path) }]);
+    await whileOurs(isOurs ? [{ do: "remove", path: at }] : []);
   };
 
   return {
