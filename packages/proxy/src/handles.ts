@@ -1,6 +1,6 @@
 import { isIP, type Server } from "node:net";
 import { getSystemErrorName } from "node:util";
-import { carve } from "./memory.ts";
+import { carve, READ_BYTES } from "./memory.ts";
 import type { ListenAddress } from "./snapshot.ts";
 
 /**
@@ -69,8 +69,6 @@ interface ListeningHandle extends StreamHandle {
 
 /** What `readCount` says when the other end has ended. */
 export const EOF = -4095;
-// More is no faster: what is read and written should stay in the core's nearest caches.
-const READ_BYTES = 32 * 1024;
 
 const internals: Internals | undefined = probe();
 let spareWrite: Request | undefined;

@@ -1,5 +1,10 @@
+/**
+ * The most one read takes. Not much more than 32 KiB: what is read and written should stay in the core's nearest caches.
+ * Bodies come in pieces that fill a power of two, and a head in front of one should not cost a read and a write of its own.
+ */
+export const READ_BYTES = 36 * 1024;
 /** Views of more bytes than this are made anew each time: they are rare, and a view costs little beside its bytes. */
-const KEPT_VIEWS = 2_048;
+const KEPT_VIEWS = 8_192;
 
 /**
  * What bytes pass through on their way lies in one piece: the memory reads land in, the stage, and what a retry needs.

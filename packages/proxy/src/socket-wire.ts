@@ -1,12 +1,12 @@
 import { connect, type Socket } from "node:net";
 import { unixPath } from "./backend-address.ts";
 import { endsOf } from "./ends.ts";
-import { firstBytes } from "./memory.ts";
+import { firstBytes, READ_BYTES } from "./memory.ts";
 import { discardStage, enterEvent, flushStage, leaveEvent, releaseStage, type StageMemory } from "./stage.ts";
 import { CONNECTING_BYTES, type Connecting, NOBODY, type Wire } from "./wire.ts";
 
 /** What sockets we open read into; those we accept come with memory of their own for each read. */
-const readMemory = Buffer.allocUnsafeSlow(32 * 1024);
+const readMemory = Buffer.allocUnsafeSlow(READ_BYTES);
 const readBytes = firstBytes(readMemory);
 const NO_BYTES = Buffer.alloc(0);
 
