@@ -9,7 +9,11 @@ const KINDS = {
     const { default: httpProxy } = await import("http-proxy");
     const agent = new Agent({ keepAlive: true, maxSockets: BACKEND_SOCKETS });
     const proxy = httpProxy.createProxyServer({ target, agent, xfwd: true });
-    proxy.on("error", (_error, _request, response) => response.writeHead(502).end());
+    // The load's end cuts answers off: what has begun can only be closed.
+    proxy.on("error", (_error, _request, response) => {
+      if (response.headersSent) response.destroy();
+      else response.writeHead(502).end();
+    });
     createServer((request, response) => proxy.web(request, response)).listen(port, "127.0.0.1");
   },
   async httpxy(port, target) {
