@@ -1,11 +1,12 @@
 import { seededRandom, until } from "@smartstack/core/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startLoad } from "../support/load.ts";
+import { watchPauses } from "../support/pauses.ts";
 import { freePort } from "../support/ports.ts";
 import { sharedEngine } from "../support/shared-engine.ts";
 import { ENDINGS, type Ending, type Fleet, startFleet } from "./support/fleet.ts";
 import { type Chain, type RegistryName, startChain } from "./support/registries.ts";
-import { absences, latencies, median, SLOW_MS, unexcused, watchPauses } from "./support/verdict.ts";
+import { absences, latencies, median, SLOW_MS, unexcused } from "./support/verdict.ts";
 
 const KILLS = 20;
 const REPLICAS_MIN = 2;

@@ -1,11 +1,12 @@
 import { until } from "@smartstack/core/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type LoadRecord, startLoad } from "../support/load.ts";
+import { watchPauses } from "../support/pauses.ts";
 import { freePort } from "../support/ports.ts";
 import { sharedEngine } from "../support/shared-engine.ts";
 import { type Fleet, type Replica, startFleet } from "./support/fleet.ts";
 import { type Chain, type Server, startChain } from "./support/registries.ts";
-import { SLOW_MS, unexcused, watchPauses } from "./support/verdict.ts";
+import { SLOW_MS, unexcused } from "./support/verdict.ts";
 
 /** Longer than the lease, so that the registry forgets; `npm run soak` asks for a minute. */
 const OUTAGE_MS = Number(process.env.OUTAGE_MS ?? 8_000);

@@ -69,27 +69,6 @@ function untilMs(replica: Replica, endMs: number): number {
   return Math.min(replica.endedMs ?? endMs, endMs);
 }
 
-const TICK_MS = 20;
-
-/** Measures how long this process was not run, milliseconds. */
-export function watchPauses(): { stop(): number } {
-  let lastMs = performance.now();
-  let longest = 0;
-  const look = (): void => {
-    const nowMs = performance.now();
-    longest = Math.max(longest, nowMs - lastMs - TICK_MS);
-    lastMs = nowMs;
-  };
-  const timer = setInterval(look, TICK_MS);
-  return {
-    stop() {
-      clearInterval(timer);
-      look();
-      return longest;
-    },
-  };
-}
-
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
