@@ -26,7 +26,11 @@ export async function churn(openRegistry: (index: number) => Promise<Registry>, 
   const steady = records(SERVICE, STEADY);
   const counter = (count: number): InstanceRecord => record(SERVICE, "counter", count);
   let count = 1;
-  const wanted = (): InstanceRecord[] => [...steady, counter(count)];
+  const announced = new Set<number>();
+  const wanted = (): InstanceRecord[] => {
+    announced.add(count);
+    return [...steady, counter(count)];
+  };
   const nerve = announcer(writing, owner("node-w", "b1"), wanted);
   await until(() => seen.every(({ follower }) => follower.names().length === STEADY + 1), {
     what: "all see the writer",
@@ -34,6 +38,8 @@ export async function churn(openRegistry: (index: number) => Promise<Registry>, 
 
   const stopWriting = new AbortController();
   const writtenMs: number[] = [];
+  /** What got no answer may lie somewhere on its way, and come behind later writes: no registry promises otherwise. */
+  const mayComeLate = (written: number): boolean => announced.has(written) || writtenMs[written] === undefined;
   const written = keepAlive(
     async (signal) => {
       for (;;) {
@@ -65,7 +71,7 @@ export async function churn(openRegistry: (index: number) => Promise<Registry>, 
       await written;
       await nerve.session()?.put(counter(++count));
       await until(() => seen.every(({ newest }) => newest() === count), { what: "the last write is seen by all" });
-      const losses = seen.map(({ follower }) => explain(follower, count));
+      const losses = seen.map(({ follower }) => explain(follower, count, mayComeLate));
       await nerve.stop("withdraw");
       await Promise.all(seen.map(({ follower }) => follower.stop()));
       await Promise.all(registries.map((registry) => registry.close()));
@@ -101,7 +107,7 @@ function longestGap(times: readonly number[]): number {
 }
 
 /** Every state must be one that the writer made: all of it or, when its session ended, nothing. Returns how often that was. */
-function explain({ history }: Follower, last: number): number {
+function explain({ history }: Follower, last: number, mayComeLate: (count: number) => boolean): number {
   let before = 0;
   let losses = 0;
   const begun = history.findIndex(({ instances }) => instances.size > 0);
@@ -118,9 +124,9 @@ function explain({ history }: Follower, last: number): number {
     const steady = [...instances.keys()].filter((id) => id.startsWith(`${SERVICE}-`));
     assert.equal(steady.length, STEADY, "an instance that nobody withdrew is missing");
     const count = instances.get("counter")?.port ?? assert.fail("the counter is missing");
-    assert.ok(count >= before, `${count} was seen after ${before}`);
+    assert.ok(count >= before || mayComeLate(count), `${count} was seen after ${before}`);
     assert.ok(count <= last, `${count} was never written`);
-    before = count;
+    before = Math.max(before, count);
   }
   return losses;
 }

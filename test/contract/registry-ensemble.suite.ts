@@ -116,7 +116,7 @@ export function ensembleSuite(
         busy = undefined;
         const times = `longest blindness ${Math.round(blindMs)} ms, longest without a write ${Math.round(writeLessMs)} ms`;
         console.log(`${times}; ${JSON.stringify(result)}`);
-        expect(result?.writes).toBeGreaterThan(20);
+        expect(result?.writes, "one at least for each time that all were current").toBeGreaterThanOrEqual(8);
         expect(result?.losses, "no fault here lasts longer than a session, but the ensemble's own").toBeLessThanOrEqual(
           1,
         );
