@@ -20,7 +20,8 @@ export interface CaseContext {
   readonly goneMs: number;
   /** How long to wait for what must happen soon, milliseconds. */
   readonly waitMs: number;
-  open(): Promise<Registry>;
+  /** `ttlMs`: what the kind of registry is asked for, unless given. */
+  open(ttlMs?: number): Promise<Registry>;
   defer(cleanup: () => Promise<unknown> | unknown): void;
 }
 
@@ -29,6 +30,9 @@ export interface RegistryCase {
   readonly name: string;
   readonly run: (context: CaseContext) => Promise<void>;
 }
+
+/** A lease that outlasts a server's restart on a busy machine, and the waits of those who come back to it. */
+export const OUTLASTING_MS = 10_000;
 
 export const NEVER: AbortSignal = new AbortController().signal;
 
@@ -91,6 +95,20 @@ export async function scene(
   return { session, registry, follower };
 }
 
+/**
+ * Follows `web` by this registry object's own watch, once that shows what was announced by it: what it announces next builds
+ * on what it has seen, and is refused, to be tried again, when it has not seen its own writes yet.
+ */
+export async function caughtUp(
+  context: CaseContext,
+  registry: Registry,
+  all: readonly InstanceRecord[],
+): Promise<Follower> {
+  const own = followed(context, registry, "web");
+  await soon(context, "its own watch shows it", () => own.names().join() === idsOf(all).join());
+  return own;
+}
+
 /** Waits for what must happen soon. */
 export function soon<T>(
   { waitMs: timeoutMs }: Pick<CaseContext, "waitMs">,
@@ -146,8 +164,8 @@ export async function runCase(one: RegistryCase, harness: RegistryHarness): Prom
       ttlMs: harness.ttlMs,
       waitMs: harness.waitMs ?? 10_000,
       defer: (cleanup) => cleanups.push(cleanup),
-      async open() {
-        const registry = await bench.open();
+      async open(ttlMs) {
+        const registry = await bench.open(ttlMs);
         cleanups.push(() => registry.close());
         return registry;
       },

@@ -5,6 +5,7 @@ import {
   announced,
   assertAnnouncedWhole,
   type CaseContext,
+  caughtUp,
   followed,
   hasCode,
   idsOf,
@@ -91,6 +92,7 @@ async function announcesAgainUnnoticed(context: CaseContext): Promise<void> {
     what: "announced",
     timeoutMs,
   });
+  await caughtUp(context, registry, records("web", 3));
   const batches = follower.batches.length;
   await session.close("keep");
   const again = await registry.announce(node, records("web", 3), NEVER);

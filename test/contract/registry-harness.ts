@@ -15,8 +15,8 @@ export interface RegistryHarness {
 }
 
 export interface RegistryBench {
-  /** A new driver object, as another process would have it. */
-  open(): Promise<Registry>;
+  /** A new driver object, as another process would have it; its lease or session time is the harness's unless given. */
+  open(ttlMs?: number): Promise<Registry>;
   readonly events: EventBus;
   /** Everything under the prefix, read without the driver: path → text. */
   read(): Promise<Map<string, string>>;

@@ -13,7 +13,10 @@ export function openers(config: RegistryConfig): Pick<RegistryBench, "open" | "o
   const events: EventBus = eventBus();
   return {
     events,
-    open: (): Promise<Registry> => openRegistry(config, { clock: systemClock, random: systemRandom, events }),
+    open(ttl): Promise<Registry> {
+      const deps = { clock: systemClock, random: systemRandom, events };
+      return openRegistry(ttl === undefined || config.type === "memory" ? config : { ...config, ttl }, deps);
+    },
     async owner(node, service, count) {
       const child = startChild(process.execPath, [OWNER, JSON.stringify({ config, node, service, count })]);
       await untilReady(child, "an owner process", () => child.output().includes("announced"));

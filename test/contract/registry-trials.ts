@@ -62,8 +62,8 @@ export async function isCaught({ one, mutant }: Trial, harness: RegistryHarness)
       return {
         ...bench,
         ...server.control,
-        async open() {
-          const registry = await bench.open();
+        async open(ttlMs) {
+          const registry = await bench.open(ttlMs);
           opened.push(registry);
           return wrap(registry, bench);
         },

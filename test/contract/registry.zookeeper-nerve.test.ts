@@ -72,7 +72,7 @@ registryContract(
           ...bench,
           nodeless: true,
           server: controlOf(server),
-          open: async () => byName(await open()),
+          open: async (ttlMs) => byName(await open(ttlMs)),
           async read() {
             const nodes = await zookeeperRead(endpoint, prefix);
             return new Map([...nodes].map(([path, text]) => [path.replace("/services/", "/").replace(/_$/, ""), text]));
