@@ -42,7 +42,7 @@ afterAll(async () => {
 const AROUND_MS = 15 * 60_000;
 
 test("steady", { timeout: MINUTES * 60_000 + AROUND_MS }, async () => {
-  const tally = tallyEtcd(server.endpoint, PREFIX, SERVICE);
+  const tally = await tallyEtcd(server.endpoint, PREFIX, SERVICE);
   const nerve = await startStack("nerve", {
     registry: { type: "etcd", hosts: [server.endpoint], prefix: PREFIX, ttl: `${TTL_MS}ms` },
     docker: { host: proxy.host, node: SERVICE, address: "container", network: "bridge" },

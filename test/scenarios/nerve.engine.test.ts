@@ -6,6 +6,7 @@ import { type StackProcess, startStack } from "../e2e/support/stack.ts";
 import { type OwnEngine, startDocker } from "../support/docker.ts";
 import { etcdRead, startEtcd, type TestServer } from "../support/etcd.ts";
 import { importNodeImage } from "../support/image.ts";
+import { timed } from "../support/pauses.ts";
 import { watchEtcd, writesOf } from "./support/ledger.ts";
 import { PREFIX, registryConfig } from "./support/stage.ts";
 
@@ -50,9 +51,11 @@ async function real(...ids: string[]): Promise<string[]> {
   return ids.map((id, at) => `${id.slice(0, 12)} ${ports[at]?.split("\n")[0]?.split(":").pop()}`);
 }
 
-async function announcedAsReal(timeoutMs: number, ...ids: string[]): Promise<void> {
+async function announcedAsReal(withinMs: number, ...ids: string[]): Promise<void> {
   const wanted = (await real(...ids)).sort().join();
-  await until(async () => (await announced()).sort().join() === wanted, { what: `${wanted} alone`, timeoutMs });
+  const isReal = async (): Promise<boolean> => (await announced()).sort().join() === wanted;
+  const timeoutMs = withinMs + 10_000;
+  expect(await timed(() => until(isReal, { what: `${wanted} alone`, timeoutMs }))).toBeLessThan(withinMs);
 }
 
 describe("the engine's own life", () => {
@@ -90,7 +93,7 @@ describe("the engine's own life", () => {
     writeFileSync(settings, JSON.stringify({ ...given, "live-restore": true }));
     await engine.restart();
     nerve = await startNerve();
-    const ledger = watchEtcd(server.endpoint, PREFIX);
+    const ledger = await watchEtcd(server.endpoint, PREFIX);
     try {
       const stays = [await web(), await web()];
       await announcedAsReal(5_000, ...stays);

@@ -47,7 +47,7 @@ describe("an engine that misbehaves", () => {
         pause(random() * 30).then(() => start()),
         pause(random() * 60).then(() => docker.add(labelled("web"))),
       ]);
-      await run.offered("web", 1, 2_000);
+      await run.offered("web", 1);
       await run.stop();
       docker.remove(container.id);
       runs = [];

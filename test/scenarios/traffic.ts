@@ -34,8 +34,11 @@ function stopped(stage: () => Stage): void {
       everyMs: 5,
     });
     const killedMs = await until(() => goes.endedMs, { what: "the engine's word" });
-    expect(written.atMs - killedMs, "ms from the kill").toBeLessThan(WITHDRAWN_MS);
-    const movedMs = written.atMs + FOLLOWS_MS;
+    const { pauses } = scene.stage;
+    expect(written.atMs - killedMs - pauses.stoodStillMs(killedMs), "ms from the kill").toBeLessThan(WITHDRAWN_MS);
+    const follows = (): boolean => Date.now() - written.atMs - pauses.stoodStillMs(written.atMs) > FOLLOWS_MS;
+    await until(follows, { what: "the proxy has had its time" });
+    const movedMs = Date.now();
     await asked(running, movedMs);
     expect(servedAfter(running, movedMs)).toEqual(new Set([stays.id]));
     await stopping;

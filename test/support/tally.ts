@@ -1,6 +1,6 @@
 import type { Client, Stat } from "node-zookeeper-client";
 import { entriesOf, watchEtcd } from "../scenarios/support/ledger.ts";
-import { zookeeperSession } from "./zookeeper.ts";
+import { zookeeperReading } from "./zookeeper.ts";
 
 /** What lies under one service, and how often that was written, seen without any part of our driver. */
 export interface Tally {
@@ -13,8 +13,8 @@ export interface Tally {
 }
 
 /** Nothing lies under the prefix yet. */
-export function tallyEtcd(endpoint: string, prefix: string, service: string): Tally {
-  const ledger = watchEtcd(endpoint, prefix);
+export async function tallyEtcd(endpoint: string, prefix: string, service: string): Promise<Tally> {
+  const ledger = await watchEtcd(endpoint, prefix);
   const changes = (): typeof ledger.changes => ledger.changes.filter(({ path }) => path.startsWith(`${service}/`));
   return {
     present: () => ({ count: entriesOf(ledger, service).length, atMs: changes().at(-1)?.atMs ?? 0 }),
@@ -31,37 +31,29 @@ const LOOK_EVERY_MS = 20;
 
 /** ZooKeeper counts a folder's creates and deletes in its `cversion`, and what was set since in each node's `version`. */
 export async function tallyZooKeeper(endpoint: string, prefix: string, service: string): Promise<Tally> {
-  const { client, close } = await zookeeperSession(endpoint);
   const folder = `${prefix}/${service}`;
   let seen = { count: 0, atMs: 0 };
   let puts = 0;
-  let closed = false;
-  const looking = (async (): Promise<void> => {
-    while (!closed) {
-      const count = (await children(client, folder)).names.length;
-      if (count !== seen.count) seen = { count, atMs: Date.now() };
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    }
-  })();
-  const nodes = async (): Promise<{ text: string; version: number }[]> => {
-    const { names } = await children(client, folder);
-    return Promise.all(names.map((name) => data(client, `${folder}/${name}`)));
-  };
+  const reading = await zookeeperReading(endpoint, LOOK_EVERY_MS, async (client) => {
+    const count = (await children(client, folder)).names.length;
+    if (count !== seen.count) seen = { count, atMs: Date.now() };
+  });
+  const nodes = (): Promise<{ text: string; version: number }[]> =>
+    reading.on(async (client) => {
+      const { names } = await children(client, folder);
+      return Promise.all(names.map((name) => data(client, `${folder}/${name}`)));
+    });
   return {
     present: () => seen,
     documents: async () => (await nodes()).map(({ text }) => JSON.parse(text)),
     async writes() {
-      const { names, changes } = await children(client, folder);
+      const { names, changes } = await reading.on((client) => children(client, folder));
       const deletes = (changes - names.length) / 2;
       const sets = (await nodes()).reduce((sum, { version }) => sum + version, 0);
       puts = Math.max(puts, names.length + deletes + sets);
       return { puts, deletes };
     },
-    async close() {
-      closed = true;
-      await looking;
-      close();
-    },
+    close: reading.close,
   };
 }
 

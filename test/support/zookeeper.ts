@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import zookeeper, { type Client, type Stat } from "node-zookeeper-client";
 import { accepts, type ServerOptions, type ServerProgram, startServer, type TestServer } from "./etcd.ts";
 import { freePort } from "./ports.ts";
@@ -55,6 +56,53 @@ export async function withZooKeeper<T>(endpoint: string, work: (client: Client) 
   }
 }
 
+/** What reads over and over until it is closed. */
+export interface Reading {
+  /** Runs `work` on the present session. */
+  on<T>(work: (client: Client) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Gone with its connection, or its session: what asks again on another one learns the same. */
+const BROKEN: readonly unknown[] = [zookeeper.Exception.CONNECTION_LOSS, zookeeper.Exception.SESSION_EXPIRED];
+/** Calls that wait for a session that has expired are never answered. */
+const READ_MS_MAX = 10_000;
+
+/** Reads with the library alone, every so often, and on another session when one is lost. */
+export async function zookeeperReading(
+  endpoint: string,
+  everyMs: number,
+  read: (client: Client) => Promise<void>,
+): Promise<Reading> {
+  let session = await zookeeperSession(endpoint);
+  let closed = false;
+  const readOnce = async (): Promise<void> => {
+    const late = pause(READ_MS_MAX, "late", { ref: false });
+    const outcome = await Promise.race([read(session.client), late]).catch((error: unknown) => {
+      if (BROKEN.includes((error as { code?: unknown }).code)) return "broken";
+      throw error;
+    });
+    if (outcome === undefined || closed) return;
+    session.close();
+    session = await zookeeperSession(endpoint);
+  };
+  const reading = (async (): Promise<void> => {
+    while (!closed) {
+      await readOnce();
+      await pause(everyMs);
+    }
+  })();
+  // Told by close().
+  reading.catch(() => undefined);
+  return {
+    on: (work) => work(session.client),
+    async close() {
+      closed = true;
+      await reading.finally(() => session.close());
+    },
+  };
+}
+
 /** A session with the library alone, until it is closed. @throws Error when there is none within 5 s. */
 export async function zookeeperSession(
   endpoint: string,
@@ -82,6 +130,11 @@ export async function serves(endpoint: string): Promise<boolean> {
   return withZooKeeper(endpoint, async (client) => (await childrenOf(client, "/")) !== undefined);
 }
 
+/** The library has no sync. A write, though it changes nothing, is answered when the server has caught up with it. */
+async function caughtUp(client: Client): Promise<void> {
+  await settle((done) => client.transaction().check("/").commit(done));
+}
+
 function childrenOf(client: Client, path: string): Promise<string[] | undefined> {
   return settle<string[]>((done) => client.getChildren(path, done), zookeeper.Exception.NO_NODE);
 }
@@ -102,8 +155,7 @@ function settle<T>(
 /** Every node below a path that has a text, relative path → text; nothing that was written before the call is missing. */
 export async function zookeeperRead(endpoint: string, path: string): Promise<Map<string, string>> {
   return withZooKeeper(endpoint, async (client) => {
-    // The library has no sync. A write, though it changes nothing, is answered when the server has caught up with it.
-    await settle((done) => client.transaction().check("/").commit(done));
+    await caughtUp(client);
     const found = new Map<string, string>();
     const visit = async (at: string): Promise<void> => {
       const data = await settle<Buffer>((done) => client.getData(at, done), zookeeper.Exception.NO_NODE);
@@ -118,6 +170,7 @@ export async function zookeeperRead(endpoint: string, path: string): Promise<Map
 /** The children of a path with the session each is ephemeral on, in hex; "" for a persistent one. */
 export async function zookeeperOwners(endpoint: string, path: string): Promise<Map<string, string>> {
   return withZooKeeper(endpoint, async (client) => {
+    await caughtUp(client);
     const owners = new Map<string, string>();
     for (const name of (await childrenOf(client, path)) ?? []) {
       const stat = await settle<Stat>((done) => client.exists(`${path}/${name}`, done));

@@ -1,7 +1,8 @@
 import type { Client } from "node-zookeeper-client";
 import zookeeper from "node-zookeeper-client";
 import { startChild } from "../../support/children.ts";
-import { zookeeperSession } from "../../support/zookeeper.ts";
+import { etcdRevision } from "../../support/etcd.ts";
+import { zookeeperReading } from "../../support/zookeeper.ts";
 
 /** One thing that happened to an entry; without a document it is gone. */
 export interface Change {
@@ -52,9 +53,12 @@ interface EtcdEvents {
 }
 
 /** etcd's own tool, watching. The prefix must be empty yet. */
-export function watchEtcd(endpoint: string, prefix: string): Ledger {
+export async function watchEtcd(endpoint: string, prefix: string): Promise<Ledger> {
   const changes: Change[] = [];
-  const child = startChild("etcdctl", [`--endpoints=http://${endpoint}`, "watch", "--prefix", prefix, "-w", "json"], {
+  // It is told what comes before it is heard.
+  const next = (await etcdRevision(endpoint)) + 1;
+  const args = ["watch", "--prefix", prefix, "--rev", String(next), "-w", "json"];
+  const child = startChild("etcdctl", [`--endpoints=http://${endpoint}`, ...args], {
     env: { ...process.env, ETCDCTL_API: "3" },
   });
   const plain = (base64 = ""): string => Buffer.from(base64, "base64").toString();
@@ -70,31 +74,19 @@ export function watchEtcd(endpoint: string, prefix: string): Ledger {
 
 const READ_EVERY_MS = 25;
 
-/** An independent ZooKeeper client on one session, reading over and over: what it can miss is what is undone within one reading. */
+/** An independent ZooKeeper client, reading over and over: what it can miss is what is undone within one reading. */
 export async function watchZooKeeper(endpoint: string, prefix: string): Promise<Ledger> {
   const changes: Change[] = [];
-  const session = await zookeeperSession(endpoint);
   let known = new Map<string, string>();
-  let closed = false;
-  const reading = (async (): Promise<void> => {
-    while (!closed) {
-      const found = await readAll(session.client, prefix);
-      const atMs = Date.now();
-      for (const [path, { version, text }] of found)
-        if (known.get(path) !== version) changes.push({ path, document: parse(text), atMs });
-      for (const path of known.keys()) if (!found.has(path)) changes.push({ path, document: undefined, atMs });
-      known = new Map([...found].map(([path, { version }]) => [path, version]));
-      await new Promise((resolve) => setTimeout(resolve, READ_EVERY_MS));
-    }
-  })();
-  return {
-    changes,
-    async close() {
-      closed = true;
-      await reading;
-      session.close();
-    },
-  };
+  const { close } = await zookeeperReading(endpoint, READ_EVERY_MS, async (client) => {
+    const found = await readAll(client, prefix);
+    const atMs = Date.now();
+    for (const [path, { version, text }] of found)
+      if (known.get(path) !== version) changes.push({ path, document: parse(text), atMs });
+    for (const path of known.keys()) if (!found.has(path)) changes.push({ path, document: undefined, atMs });
+    known = new Map([...found].map(([path, { version }]) => [path, version]));
+  });
+  return { changes, close };
 }
 
 interface Read {

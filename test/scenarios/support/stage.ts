@@ -4,6 +4,7 @@ import { type StackProcess, startStack } from "../../e2e/support/stack.ts";
 import type { Engine } from "../../support/docker.ts";
 import { type DockerProxy, startDockerProxy } from "../../support/docker-proxy.ts";
 import { startEtcd, type TestServer } from "../../support/etcd.ts";
+import { type Pauses, watchPauses } from "../../support/pauses.ts";
 import { sharedEngine } from "../../support/shared-engine.ts";
 import { startZooKeeper, TICK_MS } from "../../support/zookeeper.ts";
 import { type EngineEvent, watchEngine } from "./engine-events.ts";
@@ -31,6 +32,7 @@ export interface Stage {
   readonly nerve: StackProcess;
   readonly ledger: Ledger;
   readonly events: readonly EngineEvent[];
+  readonly pauses: Pauses;
   /** Measured: from the engine's event to the registry, in ms. */
   readonly measured: { readonly add: number[]; readonly remove: number[] };
 }
@@ -52,9 +54,10 @@ export function useStage(registry: SharedRegistry): () => Stage {
     const engine = await sharedEngine();
     const server = await startRegistry(registry);
     closers.push(() => server.stop());
-    const ledger =
-      registry === "etcd" ? watchEtcd(server.endpoint, PREFIX) : await watchZooKeeper(server.endpoint, PREFIX);
+    const ledger = await (registry === "etcd" ? watchEtcd : watchZooKeeper)(server.endpoint, PREFIX);
     closers.push(() => ledger.close());
+    const pauses = watchPauses();
+    closers.push(async () => void pauses.stop());
     const watched = watchEngine(engine);
     closers.push(() => watched.close());
     const proxy = await startDockerProxy({ socket: engine.socket });
@@ -74,7 +77,7 @@ export function useStage(registry: SharedRegistry): () => Stage {
     closers.push(() => nerve.stop());
     await until(async () => (await nerve.ready()).status === 200, { what: "nerve is ready", timeoutMs: 15_000 });
     const measured = { add: [], remove: [] };
-    stage = { registry, engine, server, proxy, nerve, ledger, events: watched.events, measured };
+    stage = { registry, engine, server, proxy, nerve, ledger, events: watched.events, pauses, measured };
   });
 
   afterAll(async () => {
