@@ -8,8 +8,10 @@ import { eventBus, systemClock, systemRandom } from "@smartstack/core";
 import { seededRandom, until } from "@smartstack/core/testing";
 import { openRegistry } from "@smartstack/registry";
 import { afterEach, expect, it } from "vitest";
+import { onLines } from "../scenarios/support/ledger.ts";
 import { startChild } from "../support/children.ts";
 import { startLoad } from "../support/load.ts";
+import { watchPauses } from "../support/pauses.ts";
 import { freePort } from "../support/ports.ts";
 import { type SequenceStream, startSequenceStream } from "../support/sequence-stream.ts";
 import { type ChurnedPool, HTTP, startChurnedPool, TCP } from "./support/churned-pool.ts";
@@ -19,7 +21,7 @@ const SECONDS = Number(process.env.HOT_CHANGE_S ?? 10);
 const CHANGE_EVERY_MS = 200;
 const REPLACE_EVERY_MS = 5_000;
 const STREAMS = 12;
-/** What a killed process may need to be gone, and its clients to hear of it. */
+/** What a killed process may need to be gone. */
 const DYING_MS = 500;
 
 const closers: (() => unknown)[] = [];
@@ -48,6 +50,8 @@ async function servesBoth([http, tcp]: readonly number[]): Promise<boolean> {
 
 /** Streams that are opened again when the end of one was to be expected. */
 function watchStreams(port: number, { leaving, lastEndMs }: ChurnedPool) {
+  const pauses = watchPauses();
+  const dyingMs = (): number => DYING_MS + pauses.stoodStillMs(performance.timeOrigin + lastEndMs());
   const streams: SequenceStream[] = Array.from({ length: STREAMS }, () => startSequenceStream(port, 5));
   const failures: string[] = [];
   let lines = 0;
@@ -57,8 +61,8 @@ function watchStreams(port: number, { leaving, lastEndMs }: ChurnedPool) {
       if (failure === undefined) continue;
       lines += stream.count();
       const backend = stream.backend();
-      // One that no backend has greeted yet may have stood in the queue of the one that was just ended.
-      const concerned = backend === undefined ? performance.now() - lastEndMs() < DYING_MS : leaving.has(backend);
+      // One that no backend has greeted yet may have stood in the queue of one that was ended, however late that is seen.
+      const concerned = backend === undefined ? stream.startedMs - lastEndMs() < dyingMs() : leaving.has(backend);
       if (!concerned) failures.push(`${backend ?? "nobody"}: ${failure}`);
       streams[index] = startSequenceStream(port, 5);
     }
@@ -66,6 +70,7 @@ function watchStreams(port: number, { leaving, lastEndMs }: ChurnedPool) {
   return {
     stop() {
       clearInterval(look);
+      pauses.stop();
       for (const stream of streams) stream.stop();
       return { failures, lines: lines + streams.reduce((sum, stream) => sum + stream.count(), 0) };
     },
@@ -89,6 +94,10 @@ it.each([
   writeFileSync(`${folder}/synapse.yml`, synapseConfig(folder, ports, keys));
   const synapse = startChild(process.execPath, [COMMAND, "synapse", "-c", `${folder}/synapse.yml`]);
   closers.push(() => synapse.stop());
+  let replaced = 0;
+  onLines(synapse.process.stdout, (line) => {
+    if (line.includes('"workers.replaced"')) replaced++;
+  });
   await until(() => servesBoth(ports), { what: "both services, in all processes" });
 
   const load = startLoad({
@@ -101,11 +110,10 @@ it.each([
   const streams = watchStreams(ports[1] as number, pool);
   const startedMs = performance.now();
   let replacements = 0;
-  const replaced = (): number => synapse.output().match(/"workers\.replaced"/g)?.length ?? 0;
   for (let count = 1; count * CHANGE_EVERY_MS < SECONDS * 1_000; count++) {
     await pool.change();
     const due = performance.now() - startedMs > (replacements + 0.5) * REPLACE_EVERY_MS;
-    if (replaces && due && replaced() === replacements) {
+    if (replaces && due && replaced === replacements) {
       replacements++;
       process.kill(synapse.pid, "SIGUSR2");
     }
@@ -117,7 +125,7 @@ it.each([
   const { failures, lines } = streams.stop();
   const rate = Math.round(records.length / tookS);
   console.info(`${what}: ${records.length} requests (${rate}/s), ${lines} lines, ${JSON.stringify(pool.counts)}`);
-  if (replaces) await until(() => replaced() === replacements, { what: `${replacements} replacements` });
+  if (replaces) await until(() => replaced === replacements, { what: `${replacements} replacements` });
   expect(records.filter(({ status, error }) => status !== 200 || error !== undefined)).toEqual([]);
   expect(failures).toEqual([]);
   for (const count of Object.values(pool.counts)) expect(count).toBeGreaterThan(0);

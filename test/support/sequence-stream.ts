@@ -2,6 +2,8 @@ import { connect } from "node:net";
 
 /** A long-lived TCP connection to the test web server's echo: numbered lines, each wanted back in order. */
 export interface SequenceStream {
+  /** By performance.now(). */
+  readonly startedMs: number;
   /** The backend's id, once it said it. */
   backend(): string | undefined;
   /** Lines that came back. */
@@ -39,6 +41,7 @@ export function startSequenceStream(port: number, pauseMs: number): SequenceStre
   socket.on("error", (error) => end(error.message));
   socket.on("close", () => end("closed"));
   return {
+    startedMs: performance.now(),
     backend: () => backend,
     count: () => next,
     failure: () => failure,
