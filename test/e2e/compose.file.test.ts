@@ -42,9 +42,9 @@ describe("the compose file with a shared volume", () => {
     const both = [left, right].sort().join();
     await until(async () => (await answering()) === both, { what: "both halves answer", timeoutMs: 30_000 });
     await engine.docker("stop", "--time", "1", left);
-    await until(async () => (await answering()) === right, { what: "the right half alone", timeoutMs: 5_000 });
+    await until(async () => (await answering()) === right, { what: "the right half alone", timeoutMs: 30_000 });
     await engine.docker("start", left);
-    await until(async () => (await answering()) === both, { what: "both halves again", timeoutMs: 10_000 });
+    await until(async () => (await answering()) === both, { what: "both halves again", timeoutMs: 30_000 });
     // Whoever writes nothing any more is believed no longer, and comes back.
     await engine.docker("kill", await container("nerve-right"));
     expect(await answering()).toContain(left);

@@ -90,7 +90,7 @@ export function outageSuite(
         );
         expect(unexcused(records, fleet, SLOW_MS + pauseMs)).toEqual([]);
         const late = records.filter(
-          (record) => record.servedBy === died.id && record.startMs > (died.endedMs ?? 0) + PROBES_MS,
+          (record) => record.servedBy === died.id && record.startMs > (died.endedMs ?? 0) + PROBES_MS + pauseMs,
         );
         expect(late).toEqual([]);
       });
