@@ -144,9 +144,10 @@ describe.concurrent("nerve's layout in ZooKeeper", () => {
     const proxy = await startFaultProxy(server.endpoint);
     const nerve = announcer(await open(path, { hosts: [proxy.endpoint] }), NODE, () => [service("web")]);
     await until(() => nerve.session()?.entries().size === 1, { what: "announced" });
+    const sessions = nerve.sessions.length;
     proxy.cut();
     proxy.heal();
-    await until(() => nerve.sessions.length === 2, { what: "resumed" });
+    await until(() => nerve.sessions.length > sessions, { what: "resumed" });
     expect(await names(path)).toEqual(["mymachine_0000000000"]);
     proxy.stall();
     await until(async () => (await names(path)).length === 0, { what: "expired", timeoutMs: TTL_MS + 4_000 });
