@@ -12,7 +12,8 @@ import {
   nothingSeen,
   type Seen,
   silent,
-  usualMs,
+  usualBeside,
+  usualTimes,
 } from "./outlier.ts";
 
 const rules = DEFAULT_OUTLIER;
@@ -39,8 +40,8 @@ describe("failures", () => {
   const good = [seenOf(100, 0), seenOf(100, 0)];
 
   it("in a row make an outlier, a good answer between them does not", () => {
-    expect(failing(seenOf(10, 4), good, well, rules, 0)).toBeUndefined();
-    expect(failing(seenOf(10, 5), good, well, rules, 0)).toBe("5 failures in a row");
+    expect(failing(seenOf(10, 4), () => good, well, rules, 0)).toBeUndefined();
+    expect(failing(seenOf(10, 5), () => good, well, rules, 0)).toBe("5 failures in a row");
   });
 
   it("make an outlier by their part of a window's requests, once there are enough", () => {
@@ -53,28 +54,30 @@ describe("failures", () => {
       }
       return seen;
     };
-    expect(failing(half(19), good, well, rules, 0)).toBeUndefined();
-    expect(failing(half(20), good, well, rules, 0)).toBe("10 of 20 requests failed");
+    expect(failing(half(19), () => good, well, rules, 0)).toBeUndefined();
+    expect(failing(half(20), () => good, well, rules, 0)).toBe("10 of 20 requests failed");
   });
 
   it("make none of who alone was asked: it may be what is asked", () => {
-    expect(failing(seenOf(20, 20), [seenOf(2, 0), seenOf(2, 0)], well, rules, 0)).toBeUndefined();
+    expect(failing(seenOf(20, 20), () => [seenOf(2, 0), seenOf(2, 0)], well, rules, 0)).toBeUndefined();
   });
 
   it("that all have make none of them one", () => {
     const bad = [seenOf(20, 20), seenOf(20, 18)];
-    expect(failing(seenOf(20, 20), bad, { good: 2, bad: 58 }, rules, 0)).toBeUndefined();
-    expect(failing(seenOf(20, 20), [seenOf(20, 20), seenOf(200, 0)], { good: 200, bad: 20 }, rules, 0)).toBeDefined();
+    expect(failing(seenOf(20, 20), () => bad, { good: 2, bad: 58 }, rules, 0)).toBeUndefined();
+    expect(
+      failing(seenOf(20, 20), () => [seenOf(20, 20), seenOf(200, 0)], { good: 200, bad: 20 }, rules, 0),
+    ).toBeDefined();
     // An hour of good answers before does not make what fails everywhere now this one's fault.
     const now = seenOf(1_000, 6);
     Object.assign(now, { goodBefore: 5_000, badBefore: 0 });
-    expect(failing(now, [seenOf(1_000, 6)], { good: 5_000, bad: 12 }, rules, 0)).toBeUndefined();
+    expect(failing(now, () => [seenOf(1_000, 6)], { good: 5_000, bad: 12 }, rules, 0)).toBeUndefined();
   });
 
   it("in a row by chance, where a part fails everywhere, make none", () => {
     const traffic = { good: 800, bad: 200 };
-    expect(failing(seenOf(100, 5), [seenOf(900, 180)], traffic, rules, 0)).toBeUndefined();
-    expect(failing(seenOf(100, 15), [seenOf(900, 180)], traffic, rules, 0)).toBeDefined();
+    expect(failing(seenOf(100, 5), () => [seenOf(900, 180)], traffic, rules, 0)).toBeUndefined();
+    expect(failing(seenOf(100, 15), () => [seenOf(900, 180)], traffic, rules, 0)).toBeDefined();
   });
 
   it("of another time do not count, its own or its peers'", () => {
@@ -84,9 +87,9 @@ describe("failures", () => {
     noteFailure(seen);
     expect(seen).toMatchObject({ failures: 1, askedBefore: 40 });
     const peer = seenOf(20, 20);
-    expect(failing(seenOf(20, 20, 10_001), [peer], well, rules, 10_001)).toBeUndefined();
+    expect(failing(seenOf(20, 20, 10_001), () => [peer], well, rules, 10_001)).toBeUndefined();
     for (let n = 0; n < 5; n++) noteAsked(peer, 1, true, 10_001, 0);
-    expect(failing(seenOf(20, 20, 10_001), [peer], well, rules, 10_001)).toBeDefined();
+    expect(failing(seenOf(20, 20, 10_001), () => [peer], well, rules, 10_001)).toBeDefined();
   });
 });
 
@@ -114,8 +117,14 @@ describe("times", () => {
   });
 
   it("are compared with the median of those that were asked often enough", () => {
-    expect(usualMs([pacedOf(5), pacedOf(7), pacedOf(900)])).toBeCloseTo(7);
-    expect(usualMs([pacedOf(5, 9)])).toBeUndefined();
+    const usual = (own: Seen, ...others: readonly Seen[]) => usualBeside(own, usualTimes([own, ...others]));
+    const three = [pacedOf(5), pacedOf(7), pacedOf(900)];
+    for (const own of [pacedOf(1), pacedOf(6), pacedOf(7), pacedOf(8), pacedOf(1_000), pacedOf(1, 9)])
+      expect(usual(own, ...three)).toBeCloseTo(7);
+    expect(usual(pacedOf(5), pacedOf(7))).toBeCloseTo(7);
+    expect(usual(pacedOf(7), pacedOf(5), pacedOf(9))).toBeCloseTo(9);
+    expect(usual(pacedOf(7), pacedOf(5, 9))).toBeUndefined();
+    expect(usual(pacedOf(7))).toBeUndefined();
   });
 
   it("are means of logarithms: a few slow answers change little", () => {
@@ -178,7 +187,7 @@ describe("ejections", () => {
     noteReturn(seen, rules, 0, true);
     noteAsked(seen, 1, true, 0, 0);
     noteFailure(seen);
-    expect(failing(seen, [seenOf(10, 0)], well, rules, 0)).toBeDefined();
+    expect(failing(seen, () => [seenOf(10, 0)], well, rules, 0)).toBeDefined();
   });
 
   it("end at their ceiling, and never take the only one", () => {

@@ -146,7 +146,7 @@ export function noteLatency(seen: Seen, ms: number): void {
 /** Why its failures make it an outlier, if they do. */
 export function failing(
   seen: Seen,
-  others: readonly Seen[],
+  peers: () => readonly Seen[],
   traffic: Traffic,
   spec: OutlierSpec,
   nowMs: number,
@@ -156,6 +156,7 @@ export function failing(
   const inARow = seen.streak >= spec.consecutive && isOwn(seen, traffic, spec);
   const often = asked >= spec.requestsMin && ratio >= spec.failureRatio;
   if (!inARow && !often) return undefined;
+  const others = peers();
   // Nothing to compare with: it may be what is asked, and not who.
   if (askedOf(others, nowMs) < spec.consecutive) return undefined;
   if (!inARow && ratio < WORSE_FACTOR * failureRatio(others, nowMs)) return undefined;
@@ -182,10 +183,19 @@ function failureRatio(all: readonly Seen[], nowMs: number): number {
   return failures / Math.max(1, askedOf(all, nowMs));
 }
 
-/** The median of the others' times to the first byte, milliseconds; undefined while they have none. */
-export function usualMs(others: readonly Seen[]): number | undefined {
-  const peers = others.filter(({ samples }) => samples >= SAMPLES_MIN).map(({ meanLog }) => Math.exp(meanLog));
-  return peers.sort((a, b) => a - b)[Math.floor(peers.length / 2)];
+/** The times to the first byte of those that were asked often enough, milliseconds, sorted. */
+export function usualTimes(all: readonly Seen[]): readonly number[] {
+  const times = all.filter(({ samples }) => samples >= SAMPLES_MIN).map(({ meanLog }) => Math.exp(meanLog));
+  return times.sort((a, b) => a - b);
+}
+
+/** The median of `times` without the one's own, which is among them if it was asked often enough; undefined while there is none. */
+export function usualBeside({ samples, meanLog }: Seen, times: readonly number[]): number | undefined {
+  if (samples < SAMPLES_MIN) return times[Math.floor(times.length / 2)];
+  const at = Math.floor((times.length - 1) / 2);
+  // Without its own, whoever lies behind that moves up by one place.
+  const ownIsBefore = Math.exp(meanLog) <= (times[at] as number);
+  return times[ownIsBefore ? at + 1 : at];
 }
 
 /** Why its silence makes it an outlier, if it does. `active`: what runs on it now; `answers`: all that the service has answered. */

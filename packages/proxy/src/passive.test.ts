@@ -127,6 +127,21 @@ it("ejects who is many times as slow as the others", async () => {
   expect(["a", "b", "c"].every((key) => statusOf(key)?.usable)).toBe(true);
 });
 
+it("does not measure who is back by what it was asked before it went", async () => {
+  const { pool, clock, of, badly, well } = poolOf();
+  const a = of("a");
+  pool.begin(a);
+  const askedMs = pool.asked(a, true);
+  await badly("a", 5);
+  expect(a.ejection).toBeDefined();
+  await clock.advance(rules.ejectMs + DEFAULT_CHECK.intervalMs);
+  expect(a.usable).toBe(true);
+  pool.answered(a, askedMs);
+  expect(a.seen.samples).toBe(0);
+  await well("a");
+  expect(a.seen.samples).toBe(1);
+});
+
 it("ejects who answers nothing any more while the others do, and comes back by time alone where nobody probes", async () => {
   const { pool, clock, of, well, statusOf } = poolOf({ check: { ...DEFAULT_CHECK, when: "off" } });
   for (let n = 0; n < 20; n++) for (const key of ["a", "b", "c", "d"]) await well(key);

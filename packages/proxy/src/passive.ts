@@ -12,7 +12,8 @@ import {
   type OutlierSpec,
   silent,
   type Traffic,
-  usualMs,
+  usualBeside,
+  usualTimes,
 } from "./outlier.ts";
 
 /** How often the times of backends are compared, at most. */
@@ -102,10 +103,10 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
   function look(rules: OutlierSpec, answers: number, nowMs: number): void {
     nextLookMs = nowMs + LOOK_MS;
     if (!isMixed()) return;
-    for (const backend of backends()) {
-      if (!backend.usable || !isOffered(backend)) continue;
-      const others = othersOf(backend).filter(({ usable, weight }) => usable && weight > 0);
-      const usual = usualMs(others.map((other) => other.seen));
+    const asked = [...backends()].filter((one) => one.usable && one.weight > 0 && isOffered(one));
+    const times = usualTimes(asked.map(({ seen }) => seen));
+    for (const backend of asked) {
+      const usual = usualBeside(backend.seen, times);
       if (usual === undefined) continue;
       const reason = silent(backend, usual, answers, rules, nowMs) ?? lagging(backend.seen, usual, rules);
       // One at a time: the next look compares with what is left.
@@ -121,7 +122,7 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
       noteFailure(backend.seen);
       traffic.bad++;
       if (!backend.usable || !isOffered(backend) || !isMixed()) return;
-      const peers = othersOf(backend).map(({ seen }) => seen);
+      const peers = () => othersOf(backend).map(({ seen }) => seen);
       const why = failing(backend.seen, peers, traffic, rules, clock.monotonic());
       if (why !== undefined) eject(backend, `${why}, the last: ${reason}`, rules);
     },
@@ -130,8 +131,9 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
       if (seen.streak > 0) seen.streak = 0;
     },
     timed(backend, ms, answers) {
-      noteLatency(backend.seen, ms);
       const nowMs = clock.monotonic();
+      // What it was asked before it was ejected tells of the time before.
+      if (nowMs - ms >= backend.seen.backMs) noteLatency(backend.seen, ms);
       const rules = nowMs < nextLookMs ? undefined : spec();
       if (rules !== undefined) look(rules, answers, nowMs);
     },
