@@ -2,8 +2,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { type Clock, eventBus, systemClock } from "@smartstack/core";
 import { fakeClock, until } from "@smartstack/core/testing";
 import { afterEach, expect, it } from "vitest";
-import type { StreamHandle } from "./handles.ts";
 import { openListener } from "./listener.ts";
+import { DEFAULT_CLIENTS_MAX } from "./snapshot.ts";
 import type { Wire } from "./wire.ts";
 
 const warnings: Error[] = [];
@@ -35,6 +35,7 @@ it("tries a taken address for ever without piling anything up", async () => {
     retryMs: 1,
     serviceName: () => "web",
     load: { clients: 0 },
+    clientsMax: () => DEFAULT_CLIENTS_MAX,
     onConnection: () => undefined,
     onRefused: () => undefined,
   });
@@ -57,7 +58,7 @@ it("turns clients away above its limit, says so, and takes others once some have
     retryMs: 1,
     serviceName: () => "web",
     load,
-    clientsMax: 3,
+    clientsMax: () => 3,
     onConnection: (wire) => accepted.push(wire),
     onRefused: () => refused++,
   });
@@ -98,6 +99,7 @@ it("gives a bind five seconds, then tries again, and ends the server that waited
     retryMs: 1_000,
     serviceName: () => "web",
     load: { clients: 0 },
+    clientsMax: () => DEFAULT_CLIENTS_MAX,
     onConnection: () => undefined,
     onRefused: () => undefined,
     bind(server) {
@@ -116,27 +118,5 @@ it("gives a bind five seconds, then tries again, and ends the server that waited
   await clock.advance(1_000);
   expect(ended).toEqual([true, false]);
   expect(failures).toEqual(["listener.failed"]);
-  listener.close();
-});
-
-it("takes 16,384 clients by default", async () => {
-  const clock = fakeClock();
-  let accepted = 0;
-  let refused = 0;
-  const listener = openListener({
-    address: { host: "127.0.0.1", port: 0 },
-    clock,
-    random: () => 0.5,
-    events: eventBus(),
-    retryMs: 1_000,
-    serviceName: () => "web",
-    load: { clients: 0 },
-    onConnection: () => accepted++,
-    onRefused: () => refused++,
-  });
-  await listener.settled;
-  const handle: Partial<StreamHandle> = { close: () => undefined, useUserBuffer: () => undefined };
-  for (let n = 0; n < 16_390; n++) listener.adopt({ ...handle } as StreamHandle);
-  expect([accepted, refused]).toEqual([16_384, 6]);
   listener.close();
 });

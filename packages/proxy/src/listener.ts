@@ -16,8 +16,6 @@ import type { ListenAddress } from "./snapshot.ts";
 import { socketWire } from "./socket-wire.ts";
 import type { Wire } from "./wire.ts";
 
-/** More clients than this at one listener are turned away: every connection costs memory and a file descriptor. */
-const CLIENTS_MAX = 16_384;
 const LISTEN_DEADLINE_MS = 5_000;
 
 export interface ListenerOptions {
@@ -31,8 +29,8 @@ export interface ListenerOptions {
   readonly onConnection: (wire: Wire) => void;
   /** A client was turned away because there are `clientsMax`. */
   readonly onRefused: () => void;
-  /** Default 16,384. */
-  readonly clientsMax?: number;
+  /** More clients than this are turned away: every connection costs memory and a file descriptor. Asked for each. */
+  readonly clientsMax: () => number;
   /** Counted up and down with each client, beside those of other listeners. */
   readonly load: { clients: number };
   /** Where its socket comes from; default: bound in this process. */
@@ -54,7 +52,7 @@ export interface Listener {
 
 export function openListener(options: ListenerOptions): Listener {
   const { clock, random, events, retryMs, serviceName, load, handOver } = options;
-  const { bind = bindHere, clientsMax = CLIENTS_MAX } = options;
+  const { bind = bindHere, clientsMax } = options;
   const abort = new AbortController();
   let status: ListenerStatus = { address: listenText(options.address), state: "pending" };
   let clients = 0;
@@ -69,7 +67,7 @@ export function openListener(options: ListenerOptions): Listener {
       clients--;
       load.clients--;
     });
-    if (++clients <= clientsMax) options.onConnection(wire);
+    if (++clients <= clientsMax()) options.onConnection(wire);
     else {
       wire.destroy();
       options.onRefused();

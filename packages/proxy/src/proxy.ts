@@ -13,13 +13,14 @@ import { type Opening, PLAIN } from "./opening.ts";
 import { createPool } from "./pool.ts";
 import { createProbe } from "./probes/index.ts";
 import { createService, type Service, type Surroundings } from "./service.ts";
-import type {
-  Proxy as DataPlane,
-  HealthListener,
-  ListenAddress,
-  ProxyServiceStatus,
-  ServiceSpec,
-  Snapshot,
+import {
+  type Proxy as DataPlane,
+  DEFAULT_CLIENTS_MAX,
+  type HealthListener,
+  type ListenAddress,
+  type ProxyServiceStatus,
+  type ServiceSpec,
+  type Snapshot,
 } from "./snapshot.ts";
 import { serveTcp } from "./tcp.ts";
 import { createTimerWheel } from "./timer-wheel.ts";
@@ -124,6 +125,7 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
         serviceName: () => claim.service.spec.name,
         onConnection: (wire) => accept(wire, claim.service),
         onRefused: () => claim.service.counters.refused++,
+        clientsMax: () => claim.service.spec.clientsMax ?? DEFAULT_CLIENTS_MAX,
         load,
         bind: bind === undefined ? undefined : (...args) => bind(key, ...args),
         handOver: handOver === undefined ? undefined : (handle) => handOver(key, handle),

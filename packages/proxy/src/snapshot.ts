@@ -121,6 +121,9 @@ export const DEFAULT_CHECK: CheckSpec = {
   fall: 3,
 };
 
+/** Of one listener, in one process. */
+export const DEFAULT_CLIENTS_MAX = 16_384;
+
 /** How many retries of requests that a backend may have read are let through; see retry-budget.ts. */
 export interface RetryBudgetSpec {
   /** Retries for each request; 0.2 = one for five. */
@@ -171,6 +174,8 @@ export interface ServiceSpec {
   readonly name: string;
   readonly mode: "tcp" | "http";
   readonly listen: readonly ListenAddress[];
+  /** Connections that one listener of it takes in one process; further ones are closed at once. Default DEFAULT_CLIENTS_MAX. */
+  readonly clientsMax?: number;
   readonly balance: BalanceName;
   /** Default: DEFAULT_HASH. */
   readonly hash?: HashSpec;

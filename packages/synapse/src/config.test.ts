@@ -127,6 +127,7 @@ describe("synapseConfig", () => {
           expect: "pong",
         },
         timeouts: { ...DEFAULT_TIMEOUTS, connectMs: 250, serverMs: 2_000 },
+        max_connections: 16_384,
         panic: 0,
         retry_budget: { ratio: 0.2, min_per_second: 10 },
         host: "backend",

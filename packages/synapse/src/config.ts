@@ -11,6 +11,7 @@ import {
 import {
   type CheckSpec,
   DEFAULT_CHECK,
+  DEFAULT_CLIENTS_MAX,
   DEFAULT_RETRY_BUDGET,
   DEFAULT_TIMEOUTS,
   type OriginSpec,
@@ -184,6 +185,8 @@ const proxySettings = z
     listen: listen.optional(),
     /** Absent: what most instances say, else tcp. */
     mode: z.enum(["http", "tcp"]).optional(),
+    /** Of each of its listeners, in each process; what is more is closed at once. */
+    max_connections: z.int().min(1).max(1_000_000).default(DEFAULT_CLIENTS_MAX),
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),

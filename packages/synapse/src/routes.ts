@@ -164,6 +164,7 @@ function planService(from: Plan["from"]): Plan {
       check: proxy.send_proxy === undefined ? proxy.check : { ...proxy.check, sendProxy: proxy.send_proxy },
       ...(proxy.outlier === undefined ? {} : { outlier: proxy.outlier }),
       timeouts: proxy.timeouts,
+      clientsMax: proxy.max_connections,
       retryBudget: { ratio: proxy.retry_budget.ratio, minPerSecond: proxy.retry_budget.min_per_second },
       host: proxy.host,
       tellReasons: proxy.tell_reasons,
