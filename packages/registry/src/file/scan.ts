@@ -6,6 +6,7 @@ import {
   serviceNameProblem,
 } from "@smartstack/core";
 import { nodePath, placeOf } from "../contents.ts";
+import { inParts } from "../in-parts.ts";
 import type { Disk, Folder } from "./disk.ts";
 
 export const NODES = ".nodes";
@@ -40,7 +41,7 @@ export function scanner(disk: Disk): () => Promise<Snapshot | undefined> {
   const readNodes = async (): Promise<Map<string, NodeFile>> => {
     const nodes = new Map<string, NodeFile>();
     const names = (await disk.entries(NODES)).filter((name) => nodeNameProblem(name) === undefined);
-    await inParts(names, async (name) => {
+    await inParts(names, READS_MAX, async (name) => {
       const text = await disk.read(nodePath(name));
       // A node entry is overwritten in place: what reads torn is the one from before.
       const found = text === undefined ? undefined : (nodeFileOf(text) ?? nodesBefore.get(name));
@@ -54,7 +55,7 @@ export function scanner(disk: Disk): () => Promise<Snapshot | undefined> {
       services.map(async (service) => (await disk.entries(service)).map((id) => `${service}/${id}`)),
     );
     const next: typeof cache = new Map();
-    await inParts(lists.flat(), async (path) => {
+    await inParts(lists.flat(), READS_MAX, async (path) => {
       if (placeOf(path) === undefined) return;
       const seen = await disk.see(path);
       const known = cache.get(path);
@@ -106,9 +107,4 @@ function instanceFileOf(text: string): InstanceFile {
     // Readers of the contents count and hide it.
     return { text };
   }
-}
-
-async function inParts<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let from = 0; from < items.length; from += READS_MAX)
-    await Promise.all(items.slice(from, from + READS_MAX).map(work));
 }

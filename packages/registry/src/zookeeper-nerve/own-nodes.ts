@@ -1,24 +1,11 @@
-import { entryKey, type InstanceRecord, isStackError, type NodeEntry, StackError } from "@smartstack/core";
-import type { Held } from "../contents.ts";
+import { entryKey, type InstanceRecord, isStackError, type NodeEntry, type StackError } from "@smartstack/core";
 import { unreachable } from "../session.ts";
-import { replace } from "../zookeeper/claim.ts";
 import type { ZooKeeper } from "../zookeeper/client.ts";
 import { isForbidden } from "../zookeeper/errors.ts";
-import { parentOf } from "../zookeeper/paths.ts";
 import type { ZooKeeperNerveConfig } from "../zookeeper-nerve.ts";
 import type { Layout } from "./layout.ts";
+import { foundAgain, isOurs, lookAt, make, type OwnNode, remove, type Wanted } from "./nodes.ts";
 import { nodeNameOf, payloadOf } from "./payload.ts";
-
-/** One node of ours. */
-export interface OwnNode {
-  readonly path: string;
-  /** Its path without the number that ZooKeeper put behind it. */
-  readonly base: string;
-  readonly text: string;
-  readonly record: InstanceRecord;
-  /** Nobody else has written to it since. */
-  readonly intact: boolean;
-}
 
 /** Nerve's nodes: made, found again, watched over. Every call may throw StackError REGISTRY_*. */
 export interface OwnNodes {
@@ -50,12 +37,6 @@ export interface OwnNodesOptions {
   /** Somebody else changed one of them. */
   readonly changed: () => void;
 }
-
-const MAKE_ATTEMPTS_MAX = 3;
-const SEQUENCE = /^\d{10}$/;
-const NO_SEQUENCE = /^$/;
-
-type Wanted = Omit<OwnNode, "path" | "intact">;
 
 export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesOptions): OwnNodes {
   const { own, asked } = made;
@@ -93,7 +74,7 @@ export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesO
     if (node === undefined) return;
     own.delete(key);
     try {
-      await remove(zk, node.path);
+      if (await isOurs(zk, node.path, config)) await remove(zk, node.path);
       watchers.delete(key);
     } catch (error) {
       own.set(key, node);
@@ -141,7 +122,8 @@ export function ownNodes({ zk, made, owner, config, layout, changed }: OwnNodesO
       const wanted = wantedOf(record);
       const known = own.get(key);
       if (known?.intact === true && known.text === wanted.text) {
-        own.set(key, { ...known, record });
+        // The same node: whoever looks at it at this moment must still tell that it has gone.
+        known.record = record;
         return;
       }
       // Asked twice, it would be made twice: an answer that got lost is looked for in the next session.
@@ -179,60 +161,6 @@ export async function unlessRefused(
   }
 }
 
-/** A node of ours, as it is; one that was closed to us counts as saying what we wrote. */
-async function lookAt(zk: ZooKeeper, { path, text }: OwnNode, watcher?: () => void): Promise<Held | undefined> {
-  try {
-    return await zk.read(path, watcher);
-  } catch (error) {
-    if (!isForbidden(error)) throw error;
-    const there = await zk.exists(path, watcher);
-    return there && { ...there, text };
-  }
-}
-
 function keyOf({ record: { service, id } }: Wanted): string {
   return entryKey(service, id);
-}
-
-/** Nodes that can only be ours, by name, content and session, and that nobody knows of. */
-async function foundAgain(
-  zk: ZooKeeper,
-  { base, text }: Wanted,
-  { node_type }: ZooKeeperNerveConfig,
-  taken: ReadonlySet<string>,
-): Promise<string[]> {
-  const hold = node_type.startsWith("ephemeral") ? zk.sessionId : undefined;
-  const number = node_type.endsWith("_sequential") ? SEQUENCE : NO_SEQUENCE;
-  const folder = parentOf(base);
-  const paths = ((await zk.children(folder)) ?? []).map((name) => `${folder}/${name}`).sort();
-  const found: string[] = [];
-  for (const path of paths) {
-    if (!path.startsWith(base) || !number.test(path.slice(base.length)) || taken.has(path)) continue;
-    const held = await zk.read(path);
-    if (held?.text === text && held.hold === hold) found.push(path);
-  }
-  return found;
-}
-
-/** Makes a node, or takes the place of the one that is there. Returns its path. */
-async function make(zk: ZooKeeper, { base, text }: Wanted, { node_type }: ZooKeeperNerveConfig): Promise<string> {
-  await zk.ensure(parentOf(base));
-  for (let attempt = 0; attempt < MAKE_ATTEMPTS_MAX; attempt++) {
-    const path = await zk.create(base, text, node_type);
-    if (path !== undefined) return path;
-    const present = await zk.exists(base);
-    // Another session's would go with that session.
-    const steps =
-      node_type === "ephemeral"
-        ? replace(base, text, present, zk.sessionId)
-        : [{ do: "set", path: base, text } as const];
-    if ((await zk.commit(steps)) === undefined) return base;
-  }
-  const message = `${base} changes under our hands`;
-  throw new StackError("REGISTRY_FAILED", message, { side: "registry", retry: "after-backoff" });
-}
-
-/** Absent is fine. */
-async function remove(zk: ZooKeeper, path: string): Promise<void> {
-  await zk.commit([{ do: "remove", path }]);
 }

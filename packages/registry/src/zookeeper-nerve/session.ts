@@ -12,6 +12,7 @@ import {
 } from "@smartstack/core";
 import type { Reject } from "../contents.ts";
 import type { RegistryDeps } from "../driver.ts";
+import { inParts } from "../in-parts.ts";
 import { lastWord } from "../last-word.ts";
 import type { Link } from "../link.ts";
 import { closedError } from "../mirror.ts";
@@ -38,6 +39,9 @@ export interface NerveSessionOptions {
   readonly forget: () => void;
 }
 
+/** How many nodes are made at once. */
+const WRITES_MAX = 64;
+
 /** A session over nerve's nodes: finds again what it made, makes the rest, and watches over all of it. */
 export async function nerveSession(options: NerveSessionOptions): Promise<Session> {
   const { zk, made, restore, link, reject } = options;
@@ -52,8 +56,8 @@ export async function nerveSession(options: NerveSessionOptions): Promise<Sessio
   // One record that is refused must not keep a nerve from announcing the others; whoever puts it is told.
   const refusals = new Map<InstanceRecord, StackError>();
   await nodes.recover(restore, refusals);
-  for (const record of restore)
-    if (!refusals.has(record)) await unlessRefused(record, refusals, () => nodes.put(record));
+  const rest = restore.filter((record) => !refusals.has(record));
+  await inParts(rest, WRITES_MAX, (record) => unlessRefused(record, refusals, () => nodes.put(record)));
   for (const [{ service, id }, error] of refusals) reject(service, id, describeError(error));
 
   const stopRefreshing = refreshing(nodes, options);

@@ -27,6 +27,11 @@ export function isForbidden(error: unknown): boolean {
   return codeOf(error instanceof StackError ? error.cause : error) === zookeeper.Exception.NO_AUTH;
 }
 
+/** Was a node missing that the call needs? */
+export function isMissing(error: unknown): boolean {
+  return codeOf(error instanceof StackError ? error.cause : error) === zookeeper.Exception.NO_NODE;
+}
+
 function failed(what: string, reason: unknown, cause: unknown = reason): StackError {
   const message = `${what}: ${describeError(reason)}`;
   return new StackError("REGISTRY_FAILED", message, { side: "registry", retry: "after-backoff", cause });
