@@ -20,6 +20,8 @@ export interface CaseContext {
   readonly goneMs: number;
   /** How long to wait for what must happen soon, milliseconds. */
   readonly waitMs: number;
+  /** The layout knows no node entries. */
+  readonly nodeless: boolean;
   /** `ttlMs`: what the kind of registry is asked for, unless given. */
   open(ttlMs?: number): Promise<Registry>;
   defer(cleanup: () => Promise<unknown> | unknown): void;
@@ -90,7 +92,7 @@ export async function scene(
   const ids = restore.filter(({ service }) => service === "web").map(({ id }) => id);
   await soon(context, "announced", () => {
     const { instances, nodes } = follower.state();
-    return (context.bench.nodeless === true || nodes.has(node.node)) && ids.every((id) => instances.has(id));
+    return (context.nodeless || nodes.has(node.node)) && ids.every((id) => instances.has(id));
   });
   return { session, registry, follower };
 }
@@ -107,6 +109,11 @@ export async function caughtUp(
   const own = followed(context, registry, "web");
   await soon(context, "its own watch shows it", () => own.names().join() === idsOf(all).join());
   return own;
+}
+
+/** Does a watcher see the entries of these nodes, and no others? Where the layout has none, there is nothing to wait for. */
+export function nodesAre({ nodeless }: CaseContext, follower: Follower, ...nodes: readonly string[]): boolean {
+  return nodeless || [...follower.state().nodes.keys()].sort().join() === nodes.join();
 }
 
 /** Waits for what must happen soon. */
@@ -163,6 +170,7 @@ export async function runCase(one: RegistryCase, harness: RegistryHarness): Prom
       goneMs: harness.goneMs,
       ttlMs: harness.ttlMs,
       waitMs: harness.waitMs ?? 10_000,
+      nodeless: harness.nodeless === true,
       defer: (cleanup) => cleanups.push(cleanup),
       async open(ttlMs) {
         const registry = await bench.open(ttlMs);

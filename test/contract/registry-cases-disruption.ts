@@ -9,6 +9,7 @@ import {
   followed,
   idsOf,
   NEVER,
+  nodesAre,
   OUTLASTING_MS,
   owner,
   type RegistryCase,
@@ -19,8 +20,8 @@ import {
 import { SAYS_WHEN_AWAY, SERVICES_COME_BACK, WRITES_FAIL_IN_TIME } from "./registry-cases-life.ts";
 import type { ServerControl } from "./registry-harness.ts";
 
-const KEPT_FOR_A_TTL = "what is kept is kept for one whole ttl from the close on";
-const OWNER_KILLED = "an owner killed with -9 is gone in time, as one batch";
+export const KEPT_FOR_A_TTL = "what is kept is kept for one whole ttl from the close on";
+export const OWNER_KILLED = "an owner killed with -9 is gone in time, as one batch";
 const SERVER_RESTART = "a server restart ends in a reset with the truth";
 export const MISSED = "what changed during an outage arrives with a reset";
 const FROZEN = "a frozen server is noticed, and the thawed one is used again";
@@ -46,16 +47,18 @@ async function killedOwnerGoesAtOnce(context: CaseContext): Promise<void> {
   const follower = followed(context, await context.open(), "web");
   const process = await (bench.owner ?? assert.fail("no owner process"))("node-k", "web", 20);
   context.defer(() => process.kill());
-  await until(() => follower.names().length === 20 && follower.state().nodes.has("node-k"), { what: "announced" });
+  const isWhole = (): boolean => follower.names().length === 20 && nodesAre(context, follower, "node-k");
+  await until(isWhole, { what: "announced" });
+  const whole = follower.history.length - 1;
   process.kill();
   const gone = (): boolean => follower.names().length === 0;
   const tookMs = await timed(() => until(gone, { what: "gone", timeoutMs: goneMs + 5_000, everyMs: 10 }));
   assert.ok(tookMs <= goneMs, `gone after ${Math.round(tookMs)} ms, allowed ${goneMs}`);
-  const after = follower.history.findIndex((state) => state.instances.size === 20 && state.nodes.has("node-k"));
-  const torn = follower.history
-    .slice(after)
-    .filter((state) => state.nodes.has("node-k") !== (state.instances.size === 20));
-  assert.equal(torn.length, 0, "instances and node entry must vanish in one batch");
+  const sizes = follower.history
+    .slice(whole)
+    .map(({ instances, nodes }) => instances.size + (context.nodeless ? 0 : 20 * nodes.size));
+  const all = context.nodeless ? 20 : 40;
+  assert.deepEqual([...new Set(sizes)], [all, 0], "instances and node entry must vanish in one batch");
 }
 
 async function restartEndsInTruth(context: CaseContext): Promise<void> {
@@ -65,7 +68,7 @@ async function restartEndsInTruth(context: CaseContext): Promise<void> {
   const nerve = announced(context, await context.open(OUTLASTING_MS), owner("node-a", "b1"), () => wanted);
   const watching = await context.open(OUTLASTING_MS);
   const follower = followed(context, watching, "web");
-  await until(() => follower.names().length === 4 && follower.state().nodes.size === 1, {
+  await until(() => follower.names().length === 4 && nodesAre(context, follower, "node-a"), {
     what: "announced",
     timeoutMs,
   });
@@ -129,7 +132,7 @@ async function frozenIsNoticed(context: CaseContext): Promise<void> {
   const nerve = announced(context, await context.open(), owner("node-a", "b1"), () => wanted);
   const watching = await context.open();
   const follower = followed(context, watching, "web");
-  await until(() => follower.names().length === 4 && follower.state().nodes.size === 1, {
+  await until(() => follower.names().length === 4 && nodesAre(context, follower, "node-a"), {
     what: "announced",
     timeoutMs,
   });
@@ -144,7 +147,8 @@ async function frozenIsNoticed(context: CaseContext): Promise<void> {
   } finally {
     await server.thaw?.();
   }
-  const back = () => follower.resets() > before && follower.names().length === 4 && follower.state().nodes.size === 1;
+  const back = () =>
+    follower.resets() > before && follower.names().length === 4 && nodesAre(context, follower, "node-a");
   await until(back, { what: "the truth", timeoutMs: timeoutMs + 5_000 });
   await until(() => nerve.session()?.lost.aborted === false, { what: "announced again", timeoutMs });
   await until(

@@ -171,13 +171,14 @@ async function saysSoWhenAway(context: CaseContext): Promise<void> {
   await until(() => reader.status().connected, { what: "connected again", timeoutMs: context.waitMs + 5_000 });
 }
 
+export const SAYS_HOW_FRESH = "says how fresh it is, and counts what it does";
 export const SAYS_WHEN_AWAY = "says so when its server is away, and closes in time";
 export const WRITES_FAIL_IN_TIME = "a write to a server that is away fails in time, and later ones work";
 export const SERVICES_COME_BACK = "the list of services comes back after an outage";
 
 export const lifeCases: readonly RegistryCase[] = [
   { name: "says how it is", run: saysHowItIs },
-  { name: "says how fresh it is, and counts what it does", run: saysHowFreshItIs },
+  { name: SAYS_HOW_FRESH, run: saysHowFreshItIs },
   { name: "refuses everything once closed", run: refusesOnceClosed },
   { name: "close ends its watches", run: closeEndsWatches },
   { name: "closes within 2 s, twice at once", run: closesAtOnce },

@@ -9,6 +9,8 @@ export interface RegistryHarness {
   readonly goneMs: number;
   /** How long cases wait for what must happen soon; 10 s unless the suite itself is under test. */
   readonly waitMs?: number;
+  /** The layout knows no node entries: nobody waits for one. */
+  readonly nodeless?: true;
   /** A prefix of its own for one case. */
   fresh(): RegistryBench | Promise<RegistryBench>;
   stop(): Promise<void>;
@@ -20,6 +22,8 @@ export interface RegistryBench {
   readonly events: EventBus;
   /** Everything under the prefix, read without the driver: path → text. */
   read(): Promise<Map<string, string>>;
+  /** The longest id that the layout's keys have room for; 128 if absent. */
+  readonly idCharsMax?: number;
   /** Writes (or, for undefined, deletes) without the driver. */
   foreign(path: string, text: string | undefined): Promise<void>;
   /** Deletes the whole prefix, and whatever the registry needs of it. */
@@ -28,8 +32,6 @@ export interface RegistryBench {
   owner?(node: string, service: string, count: number): Promise<{ readonly kill: () => void }>;
   /** Runs a process that announces as `node`, writes to `web`, and watches; `stray`: it leaves a failure to nobody. */
   survivor?(node: string, stray?: "stray"): Promise<Child>;
-  /** The layout knows no node entries: nobody waits for one. */
-  readonly nodeless?: true;
   readonly server?: ServerControl;
   /** Removes what the case left. */
   done(): Promise<void>;

@@ -89,6 +89,7 @@ function harnessOf(layout: LayoutName): RegistryHarness {
   return {
     ttlMs: 3_000,
     goneMs: 4_000,
+    nodeless: true,
     fresh() {
       const { endpoint } = server;
       const prefix = `/${layout}/case${cases++}`;
@@ -96,7 +97,6 @@ function harnessOf(layout: LayoutName): RegistryHarness {
       const wipe = (): Promise<void> => etcdWipe(endpoint, `${prefix}/`);
       return {
         events,
-        nodeless: true,
         server: controlOf(server),
         open: async () => withWriter(await open(), endpoint, prefix, writing),
         read: () => expect.fail("nobody reads back what a plain writer wrote"),

@@ -44,6 +44,13 @@ export const CONTENT_MUTANTS: Readonly<Record<string, Mutant>> = {
       return { ...entry, instance };
     }),
     fails: ["a document names who holds it"],
+    nodeless: [],
+  },
+  "believes what it is told of an entry's holder": {
+    wrap: withEntries((entry) =>
+      entry.kind === "node" ? entry : { ...entry, instance: { ...entry.instance, node: "node-z", boot: "b9" } },
+    ),
+    fails: ["a document names who holds it"],
   },
   "leaves the old boot on what it adopts": {
     wrap: withAnnounce((registry, bench) => async (owner, restore, signal) => {
@@ -54,6 +61,15 @@ export const CONTENT_MUTANTS: Readonly<Record<string, Mutant>> = {
         if (boot !== undefined) await rewrite(bench, path, (document) => ({ ...document, boot }));
       }
       return session;
+    }),
+    fails: ["a take-over puts its boot on all it adopts, and on nothing else"],
+    nodeless: [],
+  },
+  "leaves what an earlier run announced as it was": {
+    wrap: withAnnounce((registry, bench) => async (owner, restore, signal) => {
+      const found = await bench.read();
+      const free = restore.filter(({ service, id }) => !found.has(`${service}/${id}`));
+      return registry.announce(owner, free, signal);
     }),
     fails: ["a take-over puts its boot on all it adopts, and on nothing else"],
   },
@@ -100,6 +116,10 @@ export const CONTENT_MUTANTS: Readonly<Record<string, Mutant>> = {
         await session.close(mode);
       },
     })),
-    fails: ["two nodes share a service", "a withdrawal takes along what was adopted, and nobody else's"],
+    fails: [
+      "two nodes share a service",
+      "a withdrawal takes along what was adopted, and nobody else's",
+      "a second nerve takes over and fences the first",
+    ],
   },
 };

@@ -41,6 +41,7 @@ export const SESSION_MUTANTS: Readonly<Record<string, Mutant>> = {
       return session;
     }),
     fails: ["announcing less keeps the rest until it is dropped", "a take-over adopts leftovers without a gap"],
+    nodeless: ["announcing less keeps the rest until it is dropped"],
   },
   "ignores fencing": {
     wrap: withSession((session) => ({
@@ -53,6 +54,7 @@ export const SESSION_MUTANTS: Readonly<Record<string, Mutant>> = {
       "an owner whose node entry was deleted announces again",
       "survives the prefix being deleted and made again",
     ],
+    nodeless: [],
   },
   "swallows what a write says": {
     wrap: withSession((session) => ({
@@ -167,6 +169,15 @@ export const SESSION_MUTANTS: Readonly<Record<string, Mutant>> = {
     }),
     fails: ["what a dead node left may be taken"],
   },
+  "makes room before it announces": {
+    wrap: withAnnounce((registry, bench) => async (owner, restore, signal) => {
+      for (const { service, id } of restore) await bench.foreign(`${service}/${id}`, undefined);
+      // Long enough to be seen.
+      await pause(50);
+      return registry.announce(owner, restore, signal);
+    }),
+    fails: ["a take-over adopts leftovers without a gap"],
+  },
   "takes its own changes for foreign ones": {
     wrap: withSession((session) => {
       let tell = (): void => undefined;
@@ -183,6 +194,13 @@ export const SESSION_MUTANTS: Readonly<Record<string, Mutant>> = {
   "never tells of foreign changes": {
     wrap: withSession(() => ({ onForeignChange: () => undefined })),
     fails: ["an owner is told of entries in its name", "tells its owner of foreign changes"],
+    nodeless: [
+      "an owner is told of entries in its name",
+      "tells its owner of foreign changes",
+      "an owner whose node entry was deleted announces again",
+      "a running nerve notices that it is fenced",
+      "survives the prefix being deleted and made again",
+    ],
   },
   "does not look at the signal": {
     wrap: withAnnounce((registry) => (owner, restore) => registry.announce(owner, restore, NEVER)),

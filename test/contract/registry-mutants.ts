@@ -12,6 +12,13 @@ export interface Mutant {
   readonly bench?: (bench: RegistryBench) => RegistryBench;
   /** The cases that must notice. */
   readonly fails: readonly string[];
+  /** Those that must in a layout without node entries, where these are others. */
+  readonly nodeless?: readonly string[];
+}
+
+/** The names of the cases that must notice a mutant. */
+export function failing({ fails, nodeless }: Mutant, inNodeless: boolean): readonly string[] {
+  return inNodeless ? (nodeless ?? fails) : fails;
 }
 
 /** The conformance suite must notice every one of them. */

@@ -12,7 +12,8 @@ const stop = new AbortController();
 const owner = { node, boot: String(process.pid), since: Date.now(), host: "test" };
 let port = 0;
 
-const record = () => ({ service: "web", id: "survivor", instance: { host: "127.0.0.1", port: 1 + port++ } });
+const id = "survivor";
+const record = () => ({ service: "web", id, instance: { host: "127.0.0.1", port: 1 + port++, name: id } });
 const onTransition = ({ state }) => process.stdout.write(`${state}\n`);
 const forever = (run) => keepAlive(run, { clock, random, signal: stop.signal, onTransition });
 const running = [

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Registry } from "@smartstack/core";
 import { type RegistryCase, runCase } from "./registry-case.ts";
 import type { RegistryBench, RegistryHarness } from "./registry-harness.ts";
-import { MUTANTS } from "./registry-mutants.ts";
+import { failing, MUTANTS } from "./registry-mutants.ts";
 
 /** A mutant before a case that is meant to catch it. */
 export interface Trial {
@@ -19,10 +19,10 @@ const TRIAL_MS_MAX = 20_000;
 /** How many run at once: they mostly wait. */
 const AT_ONCE = 6;
 
-/** Every case with the first mutant that it is meant to catch. */
-export function trialsOf(cases: readonly RegistryCase[]): Trial[] {
-  return cases.flatMap((one) => {
-    const [mutant] = Object.entries(MUTANTS).find(([, { fails }]) => fails.includes(one.name)) ?? [];
+/** Every case with the first mutant that it is meant to catch; by the name that the suite knows it by. */
+export function trialsOf(cases: ReadonlyMap<string, RegistryCase>, nodeless: boolean): Trial[] {
+  return [...cases].flatMap(([name, one]) => {
+    const [mutant] = Object.entries(MUTANTS).find(([, each]) => failing(each, nodeless).includes(name)) ?? [];
     return mutant === undefined ? [] : [{ one, mutant }];
   });
 }

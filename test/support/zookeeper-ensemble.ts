@@ -88,9 +88,7 @@ async function startMember(dir: string, id: number, port: number, addresses: rea
     "4lw.commands.whitelist": "srvr",
     ...Object.fromEntries(addresses.map((address, at) => [`server.${at + 1}`, address])),
   };
-  return startServer("zookeeper", endpoint, dir, async () =>
-    zooKeeperProgram(dir, port, more, async () => (await accepts(endpoint)) && serves(endpoint)),
-  );
+  return startServer("zookeeper", endpoint, dir, async () => zooKeeperProgram(dir, port, more, () => serves(endpoint)));
 }
 
 async function leaderOf(members: readonly Member[]): Promise<Member> {

@@ -1,8 +1,10 @@
 import { writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import zookeeper, { type Client, type Stat } from "node-zookeeper-client";
-import { accepts, type ServerOptions, type ServerProgram, startServer, type TestServer } from "./etcd.ts";
+import { type ServerOptions, type ServerProgram, startServer, type TestServer } from "./etcd.ts";
 import { freePort } from "./ports.ts";
 
 /** Debian's jars; no distribution of ZooKeeper is needed. */
@@ -16,7 +18,7 @@ export async function startZooKeeper(options: ServerOptions = {}): Promise<TestS
   const port = options.port ?? (await freePort());
   const endpoint = `127.0.0.1:${port}`;
   return startServer("zookeeper", endpoint, options.dataDir, (dir) =>
-    zooKeeperProgram(dir, port, {}, async () => (await accepts(endpoint)) && serves(endpoint)),
+    zooKeeperProgram(dir, port, {}, () => serves(endpoint)),
   );
 }
 
@@ -125,9 +127,20 @@ export async function zookeeperSession(
   return { client, close: () => client.close() };
 }
 
-/** Answers on a session. @throws Error when it gives none within 5 s. */
+/**
+ * Takes part in an ensemble, or stands alone, by its own word. A session would tell as well, but the library waits for one
+ * for all of its time where the server began to listen before it served.
+ */
 export async function serves(endpoint: string): Promise<boolean> {
-  return withZooKeeper(endpoint, async (client) => (await childrenOf(client, "/")) !== undefined);
+  const socket = connect(Number(endpoint.slice(endpoint.lastIndexOf(":") + 1)), "127.0.0.1");
+  socket.setTimeout(1_000, () => socket.destroy());
+  socket.write("srvr");
+  try {
+    return (await textOf(socket)).includes("\nMode: ");
+  } catch {
+    // Nobody listens, or it went away in the middle.
+    return false;
+  }
 }
 
 /** The library has no sync. A write, though it changes nothing, is answered when the server has caught up with it. */
@@ -204,17 +217,20 @@ export async function zookeeperWrite(endpoint: string, path: string, text: strin
 /** Deletes a path and all below it. */
 export async function zookeeperWipe(endpoint: string, path: string): Promise<void> {
   await withZooKeeper(endpoint, async (client) => {
-    const remove = async (at: string): Promise<void> => {
-      for (const name of (await childrenOf(client, at)) ?? []) await remove(`${at}/${name}`);
-      await settle((done) => client.remove(at, done), zookeeper.Exception.NO_NODE);
+    const { NO_NODE, NOT_EMPTY } = zookeeper.Exception;
+    const under = async (at: string): Promise<string[]> => {
+      const names = (await childrenOf(client, at)) ?? [];
+      return [...(await Promise.all(names.map((name) => under(`${at}/${name}`)))).flat(), at];
     };
-    // A driver that repairs at once may put something back meanwhile.
-    for (let attempt = 0; attempt < 20; attempt++) {
+    for (let left = 20; (await childrenOf(client, path)) !== undefined; left--) {
+      // At once: a driver that repairs would put back one while the next is deleted.
+      const transaction = client.transaction();
+      for (const at of await under(path)) transaction.remove(at);
       try {
-        await remove(path);
-        return;
+        await settle((done) => transaction.commit(done));
       } catch (error) {
-        if ((error as { code?: number }).code !== zookeeper.Exception.NOT_EMPTY) throw error;
+        const { code } = error as { readonly code?: number };
+        if (left === 0 || (code !== NO_NODE && code !== NOT_EMPTY)) throw error;
       }
     }
   });
