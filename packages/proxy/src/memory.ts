@@ -60,7 +60,8 @@ interface Place {
   words: DataView;
 }
 
-const place: Place = { bytes: arena, memory: arenaMemory, offset: 0, words: new DataView(arenaMemory) };
+const arenaWords = new DataView(arenaMemory);
+const place: Place = { bytes: arena, memory: arenaMemory, offset: 0, words: arenaWords };
 
 /** The place of `bytes`; good until the next call. */
 export function placeOf(bytes: Uint8Array): Readonly<Place> {
@@ -68,15 +69,15 @@ export function placeOf(bytes: Uint8Array): Readonly<Place> {
   const memory = bytes.buffer;
   if (memory !== place.memory) {
     place.memory = memory;
-    place.words = new DataView(memory);
+    place.words = memory === arenaMemory ? arenaWords : new DataView(memory);
   }
   place.bytes = bytes;
   place.offset = bytes.byteOffset;
   return place;
 }
 
-/** Below this a loop is cheaper than any call. */
-const LOOP_BYTES = 24;
+/** Below this a loop is cheaper than any call; the lines we add are shorter. */
+const LOOP_BYTES = 32;
 
 /** Copies `source[from, to)` to `target` at `at`. */
 export function copyBytes(source: Uint8Array, from: number, to: number, target: Memory, at: number): void {
