@@ -33,7 +33,6 @@ const againHead = createHead();
  */
 export function startExchange(conversation: Conversation, bytes: Buffer, head: Head): void {
   conversation.attempts = 0;
-  conversation.tried.length = 0;
   conversation.startedMs = 0;
   conversation.origin = originOf(conversation);
   conversation.hash = hashOf(conversation, bytes, head);

@@ -103,7 +103,8 @@ function endExchange(conversation: Conversation): void {
   conversation.backend = undefined;
   letGo(conversation.held);
   conversation.partial = undefined;
-  conversation.tried.length = 0;
+  // Setting its length is a call into the engine.
+  while (conversation.tried.length > 0) conversation.tried.pop();
   conversation.answered = false;
   conversation.doubtful = false;
   conversation.headSent = false;
