@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startChild } from "../support/children.ts";
 import { ETCD_IMAGE, SMARTSTACK_IMAGE, WEB_IMAGE } from "../support/container.ts";
 import type { Engine } from "../support/docker.ts";
+import { timed } from "../support/pauses.ts";
 import { sharedEngine } from "../support/shared-engine.ts";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
@@ -62,19 +63,18 @@ describe("the compose file at the top", () => {
     await child.exited;
     return JSON.parse(child.output().trim().split("\n").pop() as string) as Answers;
   };
-  const reachable = (timeoutMs: number, what: string): Promise<true> =>
-    until(
-      async () => {
-        // Over and over in one command: to start one may take a second.
-        const ask = `const end = Date.now() + ${timeoutMs};
-          const again = () => (Date.now() > end ? process.exit(1) : setTimeout(once, 50));
-          const once = () => fetch("http://127.0.0.1:3000/").then((r) => (r.ok ? process.exit(0) : again()), again);
-          once();`;
-        await engine.docker("exec", await client(), "node", "-e", ask);
-        return true;
-      },
-      { what, timeoutMs },
-    );
+  const reachable = async (withinMs: number, what: string): Promise<void> => {
+    // Over and over in one command: to start one may take a second.
+    const ask = `const end = Date.now() + ${withinMs};
+      const again = () => (Date.now() > end ? process.exit(1) : setTimeout(once, 50));
+      const once = () => fetch("http://127.0.0.1:3000/").then((r) => (r.ok ? process.exit(0) : again()), again);
+      once();`;
+    const asks = async (): Promise<true> => {
+      await engine.docker("exec", await client(), "node", "-e", ask);
+      return true;
+    };
+    expect(await timed(() => until(asks, { what, timeoutMs: 2 * withinMs })), what).toBeLessThan(withinMs);
+  };
 
   beforeAll(async () => {
     engine = await sharedEngine(ETCD_IMAGE, SMARTSTACK_IMAGE);
