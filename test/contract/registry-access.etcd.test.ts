@@ -199,7 +199,7 @@ describe("F10 users", () => {
     const registry = await open(server, { auth: user });
     const follower = follow(registry, "web");
     const nerve = announcer(registry, owner("node-a", "b1"), () => records("web", 2));
-    await until(() => follower.names().length === 2, { what: "announced" });
+    await until(() => follower.names().length === 2 && nerve.session(), { what: "announced" });
     const put = (id: string): Promise<void> => nerve.session()?.put(record("web", id, 1)) ?? Promise.reject();
     const beginning = performance.now();
     for (let turn = 0; performance.now() - beginning < 2.5 * TOKEN_SECONDS * 1_000; turn++) {

@@ -68,10 +68,9 @@ async function restartEndsInTruth(context: CaseContext): Promise<void> {
   const nerve = announced(context, await context.open(OUTLASTING_MS), owner("node-a", "b1"), () => wanted);
   const watching = await context.open(OUTLASTING_MS);
   const follower = followed(context, watching, "web");
-  await until(() => follower.names().length === 4 && nodesAre(context, follower, "node-a"), {
-    what: "announced",
-    timeoutMs,
-  });
+  const isAnnounced = () => follower.names().length === 4 && nodesAre(context, follower, "node-a");
+  // Watchers may see the announcement before its caller has a session to lose.
+  await until(() => isAnnounced() && nerve.session(), { what: "announced", timeoutMs });
   const before = follower.resets();
   const complete = follower.history.length - 1;
   await server.kill();
@@ -132,10 +131,9 @@ async function frozenIsNoticed(context: CaseContext): Promise<void> {
   const nerve = announced(context, await context.open(), owner("node-a", "b1"), () => wanted);
   const watching = await context.open();
   const follower = followed(context, watching, "web");
-  await until(() => follower.names().length === 4 && nodesAre(context, follower, "node-a"), {
-    what: "announced",
-    timeoutMs,
-  });
+  const isAnnounced = () => follower.names().length === 4 && nodesAre(context, follower, "node-a");
+  // Watchers may see the announcement before its caller has a session to lose.
+  await until(() => isAnnounced() && nerve.session(), { what: "announced", timeoutMs });
   const before = follower.resets();
   await (server.freeze ?? assert.fail("cannot freeze"))();
   try {

@@ -66,7 +66,7 @@ it("F2 a revoked lease is replaced within 2 s: the same 1,000 keys on a new leas
   const follower = followed(await open("/f2"));
   const nerve = announcer(await open("/f2"), owner("node-a", "b1"), () => records("web", 1_000));
   cleanups.push(() => nerve.stop("withdraw"));
-  await until(() => follower.names().length === 1_000, { what: "announced" });
+  await until(() => follower.names().length === 1_000 && nerve.session(), { what: "announced" });
   const before = await etcdEntries(server.endpoint, "/f2/");
   const asked = await etcdTransactions(server.endpoint);
   const [{ lease } = assert.fail()] = before.values();
@@ -87,7 +87,7 @@ it("F3 a deleted entry and one overwritten with junk are repaired, and the other
   const follower = followed(await open("/f3"));
   const nerve = announcer(await open("/f3"), owner("node-a", "b1"), () => records("web", 3));
   cleanups.push(() => nerve.stop("withdraw"));
-  await until(() => follower.names().length === 3, { what: "announced" });
+  await until(() => follower.names().length === 3 && nerve.session(), { what: "announced" });
   const begun = follower.history.length;
   await etcdctl(server.endpoint, ["del", "/f3/web/web-0"]);
   await until(() => follower.history.slice(begun).some(({ instances }) => !instances.has("web-0")), { what: "seen" });

@@ -46,7 +46,7 @@ it("announces again to a server that lost everything, and watchers see its new h
   const watching = await open("/emptied");
   const follower = follow(watching, "web");
   const nerve = announcer(registry, owner("node-a", "b1"), () => records("web", 3));
-  await until(() => follower.names().length === 3, { what: "announced" });
+  await until(() => follower.names().length === 3 && nerve.session(), { what: "announced" });
   for (let port = 1; port <= 50; port++)
     await nerve.session()?.put({ service: "web", id: "busy", instance: { host: "h", port } });
   const resets = follower.resets();
