@@ -2,14 +2,11 @@
 // HAProxy has no equal to compare with: what it is told at run time cannot add services. CPU time a request, with the
 // changes' own in it; the ratios are the medians of the rounds', each to the plain one of its round.
 //   --seconds 3 --rounds 5   how long a measurement takes, and how many alternate
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled } from "../../deploy/ensure.mjs";
 import { backendConfig } from "./backend.mjs";
-import { cpuSeconds, median, needPrograms, startPinned, wrk } from "./measure.mjs";
+import { benchFolder, cpuSeconds, median, needPrograms, startPinned, wrk } from "./measure.mjs";
 
 const LOAD_CORE = 0;
 const PROXY_CORE = 1;
@@ -31,10 +28,7 @@ const VARIANTS = [
 const { values: options } = parseArgs({
   options: { seconds: { type: "string", default: "3" }, rounds: { type: "string", default: "5" } },
 });
-const folder = mkdtempSync(path.join(tmpdir(), "smartstack-bench-"));
-process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-process.once("SIGINT", () => process.exit(130));
-process.once("SIGTERM", () => process.exit(143));
+const folder = benchFolder();
 
 try {
   needPrograms({ "nginx-light": "/usr/sbin/nginx", wrk: "/usr/bin/wrk" });

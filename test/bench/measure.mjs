@@ -1,11 +1,21 @@
 // What a bench run is made of: programs pinned to a core, their CPU time from /proc, and wrk's own count of requests.
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import path from "node:path";
 
 const TICKS_A_SECOND = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+
+/** A folder for what the programs read and write; it goes with this process. */
+export function benchFolder() {
+  const folder = mkdtempSync(path.join(tmpdir(), "smartstack-bench-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  process.once("SIGINT", () => process.exit(130));
+  process.once("SIGTERM", () => process.exit(143));
+  return folder;
+}
 
 /** @throws Error that names the Debian packages of the programs that are not there. */
 export function needPrograms(programs) {
@@ -22,9 +32,13 @@ export async function startPinned(core, command, args, port) {
   const child = spawn("/usr/bin/taskset", ["-c", String(core), command, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  process.once("exit", () => child.kill("SIGKILL"));
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
   let ended = false;
-  child.once("exit", () => (ended = true));
+  child.once("exit", () => {
+    ended = true;
+    process.off("exit", kill);
+  });
   for (const endMs = performance.now() + 15_000; !(await accepts(port)); await pause(50)) {
     if (ended || performance.now() > endMs) throw new Error(`${command} does not accept on port ${port}`);
   }

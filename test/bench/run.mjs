@@ -7,16 +7,14 @@
 //   --idle 5000              connections of the memory cases; 0 leaves them out
 //   --port 18080             the first of the 64 ports it uses
 //   --json FILE              everything once more, for programs
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled } from "../../deploy/ensure.mjs";
 import { backendConfig } from "./backend.mjs";
 import { CASES } from "./cases.mjs";
 import { CONTENDERS } from "./contenders.mjs";
 import { IDLE_CASES, idleKiB, restingMiB } from "./idle.mjs";
-import { cpuSeconds, median, needPrograms, pause, responseOf, startPinned, wrk } from "./measure.mjs";
+import { benchFolder, cpuSeconds, median, needPrograms, pause, responseOf, startPinned, wrk } from "./measure.mjs";
 
 const LOAD_CORE = 0;
 const PROXY_CORE = 1;
@@ -46,10 +44,7 @@ const names = Object.keys(CONTENDERS).filter(
   (name) => ["smartstack", "haproxy"].includes(name) || (options.with?.split(",").includes(name) ?? true),
 );
 
-const folder = mkdtempSync(path.join(tmpdir(), "smartstack-bench-"));
-process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-process.once("SIGINT", () => process.exit(130));
-process.once("SIGTERM", () => process.exit(143));
+const folder = benchFolder();
 
 try {
   needPrograms(PROGRAMS);

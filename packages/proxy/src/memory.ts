@@ -3,6 +3,7 @@
  * Bodies come in pieces that fill a power of two, and a head in front of one should not cost a read and a write of its own.
  */
 export const READ_BYTES = 36 * 1024;
+
 /** Views of more bytes than this are made anew each time: they are rare, and a view costs little beside its bytes. */
 const KEPT_VIEWS = 8_192;
 

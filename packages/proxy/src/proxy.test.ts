@@ -7,7 +7,7 @@ import { eventBus, systemClock } from "@smartstack/core";
 import { fakeClock, seededRandom, until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { createProxy } from "./proxy.ts";
-import { DEFAULT_CLIENTS_MAX, DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
+import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
 import {
   type Bench,
   backendSpec,
@@ -62,31 +62,6 @@ function get(port: number, agent: Agent, method = "GET", body?: Buffer): Promise
     req.end(body);
   });
 }
-
-describe("a limit of connections", () => {
-  it("is 16,384 unless it is set, and changes with the service, touching nobody who is there", async () => {
-    expect(DEFAULT_CLIENTS_MAX).toBe(16_384);
-    const backend = await named("a");
-    bench = await startBench({ backends: [backendSpec("a", backend.port)], clientsMax: 1 });
-    const { apply, port, proxy } = bench;
-    const refused = () => proxy.status()[0]?.counters.refused;
-    const first = new Agent({ keepAlive: true });
-    const second = new Agent({ keepAlive: true });
-    closers.push(
-      () => first.destroy(),
-      () => second.destroy(),
-    );
-    expect((await get(port(), first)).status).toBe(200);
-    await expect(get(port(), second)).rejects.toThrow();
-    expect(refused()).toBe(1);
-    await apply({ clientsMax: 2 });
-    expect((await get(port(), second)).status).toBe(200);
-    await apply({ clientsMax: 1 });
-    expect((await get(port(), first)).status).toBe(200);
-    expect((await get(port(), second)).status).toBe(200);
-    expect(refused()).toBe(1);
-  });
-});
 
 describe("a pool that changes under load", () => {
   it("fails no request while backends come, go and drain", async () => {

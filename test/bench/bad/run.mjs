@@ -2,13 +2,10 @@
 // (takes requests, and never answers) or resetting. What a user's request takes then, as the 99th percentile over that of
 // the same service in health, from 5 s after the change on.
 //   --rate 400 --seconds 5   requests a second, and how long each of the two times is measured
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled } from "../../../deploy/ensure.mjs";
-import { needPrograms, pause, responseOf, startPinned } from "../measure.mjs";
+import { benchFolder, needPrograms, pause, responseOf, startPinned } from "../measure.mjs";
 import { CONTENDERS } from "./contenders.mjs";
 import { openLoad } from "./load.mjs";
 
@@ -24,10 +21,7 @@ const SETTLE_MS = 5_000;
 const { values: options } = parseArgs({
   options: { rate: { type: "string", default: "400" }, seconds: { type: "string", default: "5" } },
 });
-const folder = mkdtempSync(path.join(tmpdir(), "smartstack-bench-"));
-process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-process.once("SIGINT", () => process.exit(130));
-process.once("SIGTERM", () => process.exit(143));
+const folder = benchFolder();
 
 try {
   needPrograms({ "nginx-light": "/usr/sbin/nginx", haproxy: "/usr/sbin/haproxy" });
