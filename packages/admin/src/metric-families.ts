@@ -117,6 +117,10 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
   const noBackend = counter("service_no_backend_total", "Answered by the proxy because no backend could", labels);
   const retries = counter("service_retries_total", "Attempts beyond the first", labels);
   const spent = counter("service_retry_budget_spent_total", "Answered with 502 for want of retry budget", labels);
+  const waiting = gauge("service_queue_waiting", "Requests or clients that wait for a backend with room", labels);
+  const queued = counter("service_queued_total", "Requests or clients that had to wait for room", labels);
+  const queueTimeouts = counter("service_queue_timeouts_total", "Turned away after they had waited", labels);
+  const queueFull = counter("service_queue_full_total", "Turned away as too many waited already", labels);
   const refused = counter(
     "service_refused_total",
     "Closed unserved: listener full, or no PROXY protocol header",
@@ -127,6 +131,7 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
   const all: readonly Metric[] = [
     ...[clients, connections, requests, responses],
     ...[noBackend, retries, spent, refused, stale, listening],
+    ...[waiting, queued, queueTimeouts, queueFull],
   ];
   return () => {
     for (const metric of all) metric.reset();
@@ -137,6 +142,10 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
       noBackend.inc({ service }, counters.noBackend);
       retries.inc({ service }, counters.retries);
       spent.inc({ service }, counters.retryBudgetSpent);
+      waiting.set({ service }, counters.waiting);
+      queued.inc({ service }, counters.queued);
+      queueTimeouts.inc({ service }, counters.queueTimeouts);
+      queueFull.inc({ service }, counters.queueFull);
       refused.inc({ service }, counters.refused);
       stale.set({ service }, since === undefined ? 0 : 1);
       for (let digit = 1; digit <= 5; digit++)

@@ -51,6 +51,10 @@ const web: ServiceStatus = {
     retries: 0,
     retryBudgetSpent: 0,
     refused: 0,
+    waiting: 0,
+    queued: 0,
+    queueTimeouts: 0,
+    queueFull: 0,
   },
 };
 const one: ContainerStatus = {

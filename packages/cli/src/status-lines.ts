@@ -53,14 +53,15 @@ function secondsText(ms: number): string {
 function serviceBlocks(services: readonly ServiceStatus[]): readonly (readonly string[])[] {
   const rows = table(
     services.flatMap(({ backends }) =>
-      backends.map(({ id, address, usable, counters, weight, effectiveWeight, reason, local }) => [
+      backends.map(({ id, address, usable, counters, weight, effectiveWeight, reason, local, slots }) => [
         `  ${id}`,
         address,
         usable ? "usable" : "not usable",
         `${counters.requests || counters.connections} served`,
         reason +
           (local === undefined ? "" : ` (local: ${local})`) +
-          (usable && effectiveWeight !== weight ? `; weight ${Number(effectiveWeight.toFixed(3))} of ${weight}` : ""),
+          (usable && effectiveWeight !== weight ? `; weight ${Number(effectiveWeight.toFixed(3))} of ${weight}` : "") +
+          (slots === undefined ? "" : `; ${counters.active} of ${slots} at once`),
       ]),
     ),
   );
@@ -72,14 +73,14 @@ function serviceBlocks(services: readonly ServiceStatus[]): readonly (readonly s
   });
 }
 
-function serviceHead({ name, mode, listeners, backends }: ServiceStatus): string {
+function serviceHead({ name, mode, listeners, backends, counters }: ServiceStatus): string {
   const where = listeners.map(({ address, state, reason }) =>
     state === "bound" ? address : `${address} (${reason ?? state})`,
   );
   const listens = where.length === 0 ? "has no listener" : `listens on ${where.join(" ")}`;
   const usable = backends.filter((backend) => backend.usable).length;
   const behind = backends.length === 0 ? "no backend" : `${usable} of ${backends.length} backends usable`;
-  return `${name} (${mode}) ${listens}: ${behind}`;
+  return `${name} (${mode}) ${listens}: ${behind}${counters.waiting === 0 ? "" : `, ${counters.waiting} wait for room`}`;
 }
 
 function serviceProblems({ problems, stale }: ServiceStatus): readonly string[] {

@@ -9,6 +9,10 @@ function service(name: string, mode: "tcp" | "http", requests: number, failed: n
     requests,
     noBackend: failed,
     refused: 0,
+    waiting: 0,
+    queued: 0,
+    queueTimeouts: 0,
+    queueFull: 0,
     retries: 0,
     retryBudgetSpent: 0,
   };

@@ -42,6 +42,8 @@ export interface BackendStatus {
   readonly node?: string;
   readonly container?: string;
   readonly zone?: string;
+  /** Requests (http) or connections (tcp) it may have at once; absent: any number. */
+  readonly slots?: number;
   readonly counters: BackendCounters;
 }
 
@@ -80,6 +82,12 @@ export interface ServiceCounters {
   readonly retries: number;
   /** Requests answered with 502 because retries had become too large a part of the traffic. */
   readonly retryBudgetSpent: number;
+  /** Waiting now for a backend that has room, and all that ever had to. */
+  readonly waiting: number;
+  readonly queued: number;
+  /** Turned away: waited too long, or too many waited already. */
+  readonly queueTimeouts: number;
+  readonly queueFull: number;
   /** Connections closed unserved: their listener was full, or they did not begin with the PROXY protocol header asked for. */
   readonly refused: number;
 }
@@ -91,6 +99,10 @@ export const NO_SERVICE_COUNTERS: ServiceCounters = {
   requests: 0,
   responses: [0, 0, 0, 0, 0, 0],
   noBackend: 0,
+  waiting: 0,
+  queued: 0,
+  queueTimeouts: 0,
+  queueFull: 0,
   refused: 0,
   retries: 0,
   retryBudgetSpent: 0,

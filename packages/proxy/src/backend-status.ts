@@ -1,20 +1,22 @@
 import type { Backend } from "./backend.ts";
+import { UNLIMITED } from "./limits.ts";
 import type { ProxyBackendStatus } from "./snapshot.ts";
 
 /** The proxy's part of a backend's status. */
 export function statusOf(backend: Backend): ProxyBackendStatus {
-  const { key, health, usable, weight, sinceMs, local, counters, active } = backend;
+  const { key, health, usable, weight, sinceMs, local, slots, counters, active } = backend;
   const reason = usable === weight > 0 ? backend.reason : `${backend.reason}; ${shareReason(backend)}`;
-  const shown = {
+  return {
     key,
     health: health.status,
     usable,
     effectiveWeight: weight,
     reason,
     sinceMs,
+    ...(local === undefined ? {} : { local }),
+    ...(slots === UNLIMITED ? {} : { slots }),
     counters: { active, ...counters },
   };
-  return local === undefined ? shown : { ...shown, local };
 }
 
 /** Why a usable one gets nothing, or another one something. */

@@ -2,6 +2,7 @@ import type { InstanceState } from "@smartstack/core";
 import { addressOf, unixPath } from "./backend-address.ts";
 import { type Candidate, newNotes } from "./balance/balance.ts";
 import { type Health, UNCHECKED } from "./health.ts";
+import { UNLIMITED } from "./limits.ts";
 import { nothingSeen, type Seen } from "./outlier.ts";
 import type { BackendSpec, CheckSpec } from "./snapshot.ts";
 import type { Upstream } from "./upstream.ts";
@@ -18,6 +19,8 @@ export interface Backend extends Candidate {
   /** Its share of traffic now, beside the others' (see shares.ts); 0 while it gets none. */
   weight: number;
   active: number;
+  /** So many requests or connections it may have at once; see limits.ts. */
+  slots: number;
   health: Health;
   /** What its answers showed of it. */
   readonly seen: Seen;
@@ -67,6 +70,7 @@ export function createBackend(spec: BackendSpec, check: CheckSpec, nowMs: number
     id: spec.id,
     weight: 0,
     active: 0,
+    slots: UNLIMITED,
     notes: newNotes(),
     // Checked always = not trusted before: one failed first probe is enough, as HAProxy starts its servers.
     health: check.when === "always" ? { ...UNCHECKED, streak: check.fall - 1 } : UNCHECKED,

@@ -1,6 +1,7 @@
 import type { Random } from "@smartstack/core";
 import { type Backend, isOffered } from "./backend.ts";
 import type { Picker } from "./balance/balance.ts";
+import { hasRoom } from "./limits.ts";
 import { ramp, shareOut } from "./shares.ts";
 import { DEFAULT_SHARING, type SharingSpec } from "./snapshot.ts";
 
@@ -41,8 +42,8 @@ export function groupCandidates(
 }
 
 /**
- * The backend for a further attempt, never one of `tried`: spare ones behind those in turn, those in doubt after the
- * others, and the ejected ones last.
+ * The backend for a further attempt, never one of `tried`: spare ones behind those in turn, those in doubt and
+ * those that are full after the others, and the ejected ones last.
  */
 export function pickAnother(
   { chosen, spare, ejected }: Candidates,
@@ -52,7 +53,7 @@ export function pickAnother(
   random: Random,
 ): Backend | undefined {
   const isFresh = (backend: Backend): boolean => !tried.includes(backend);
-  const isSure = (backend: Backend): boolean => isFresh(backend) && !backend.spec.suspect;
+  const isSure = (backend: Backend): boolean => isFresh(backend) && !backend.spec.suspect && hasRoom(backend);
   return (
     picker.pickOther?.(hash, (backend) => !isSure(backend)) ??
     anyOf(chosen.filter(isSure), random) ??

@@ -1,15 +1,17 @@
 import type { Cancel, Clock, EventBus, InstanceState, Random } from "@smartstack/core";
 import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
 import { statusOf } from "./backend-status.ts";
-import type { Picker } from "./balance/balance.ts";
+import { NO_HASH, type Picker } from "./balance/balance.ts";
 import { BALANCERS } from "./balance/index.ts";
 import { ring } from "./balance/ring.ts";
 import { anyOf, type Candidates, groupCandidates, pickAnother } from "./candidates.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
 import { createDrains } from "./drains.ts";
 import { afterProbe, afterTrafficFailure, type Health, UNCHECKED } from "./health.ts";
+import { DEFAULT_LIMITS, hasRoom, slotsOf, standIn } from "./limits.ts";
 import { noteAsked, SAMPLES_MIN } from "./outlier.ts";
 import { createPassive } from "./passive.ts";
+import { createQueue, type Queue } from "./queue.ts";
 import { rampStepMs } from "./shares.ts";
 import {
   type BackendSpec,
@@ -19,8 +21,8 @@ import {
   type ProxyBackendStatus,
   type ServiceSpec,
 } from "./snapshot.ts";
-import { sameBackend, sameBalance, sameCheck } from "./spec-changes.ts";
-import { closeIdle } from "./upstream.ts";
+import { sameBackend, sameBalance, sameCheck, sameLimits } from "./spec-changes.ts";
+import { closeExcess, closeIdle } from "./upstream.ts";
 
 /** What `asked` says while neither the algorithm nor the search for outliers reads the clock. */
 export const UNTIMED = -1;
@@ -43,6 +45,9 @@ export interface Pool {
   apply(spec: ServiceSpec): void;
   /** The backend for the next attempt, by the service's algorithm, never one of `tried`. `hash`: see Picker. */
   pick(tried: readonly Backend[], hash: number): Backend | undefined;
+  /** May it be asked now? Else it is full, or others wait for one like it: `queue.join`. */
+  admits(backend: Backend): boolean;
+  readonly queue: Queue;
   /** A request or connection goes to the backend, and is over; each `begin` has its `end`. */
   begin(backend: Backend): void;
   end(backend: Backend): void;
@@ -68,6 +73,8 @@ export interface Pool {
   status(): readonly ProxyBackendStatus[];
   /** Why `pick` has nothing, in words. */
   describe(): string;
+  /** Why what it has is full. */
+  describeFull(): string;
   stop(): void;
 }
 
@@ -94,10 +101,17 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     clock,
     spec: () => spec.outlier,
     backends: () => backends.values(),
-    isMixed: () => BALANCERS[spec.balance] !== ring,
+    isMixed: () => !isHashed(),
     // Who probes elsewhere does not know whom traffic took out here.
     isProbed: (backend) => options.probe !== undefined && isChecked(backend, spec.check),
     onChange: tellEjection,
+  });
+
+  const queue = createQueue({
+    pick,
+    mayHaveRoom: () => candidates.chosen.length === 0 || candidates.chosen.some(hasRoom),
+    isOwn: isHashed,
+    max: () => (spec.limits ?? DEFAULT_LIMITS).queueMax,
   });
 
   /** Everything that follows from a change of one backend's spec, health or local state. */
@@ -110,8 +124,10 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     }
     backend.usable = verdict.usable;
     backend.reason = verdict.reason;
+    backend.slots = slotsOf(spec, backend.spec);
     checker.schedule(backend, spec.check, spec.stale);
     if (!backend.usable) closeIdle(backend);
+    else closeExcess(backend);
     // What a backend that takes no more traffic still has may finish, within the service's drain time.
     if (isLeaving(backend)) drains.start(backend, spec.timeouts.drainMs);
     else drains.cancel(backend);
@@ -132,6 +148,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     candidates = groupCandidates(ordered, sharing, nowMs);
     hasUsable = candidates.chosen.some(({ usable }) => usable);
     picker.update(candidates.chosen);
+    queue.rethink();
     ramping?.();
     ramping = undefined;
     if (candidates.chosen.some(({ rampFromMs }) => nowMs - rampFromMs < sharing.slowStartMs))
@@ -197,7 +214,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   function apply(next: ServiceSpec): void {
     const previous = spec;
     spec = next;
-    const checkChanged = !sameCheck(previous, next);
+    const checkChanged = !sameCheck(previous, next) || !sameLimits(previous, next);
     if (checkChanged || previous.backends !== next.backends || backends.size === 0) {
       for (const backend of next.backends) put(backend, checkChanged);
       if (backends.size > next.backends.length) removeOthers(next.backends);
@@ -216,12 +233,23 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     setHealth(backend, afterTrafficFailure(backend.health, reason));
   }
 
+  function isHashed(): boolean {
+    return BALANCERS[spec.balance] === ring;
+  }
+
+  function pick(tried: readonly Backend[], hash: number): Backend | undefined {
+    if (tried.length > 0) return pickAnother(candidates, picker, hash, tried, random);
+    const picked = picker.pick(hash);
+    if (picked === undefined) return anyOf(candidates.ejected, random);
+    if (hasRoom(picked) || (hash !== NO_HASH && isHashed())) return picked;
+    return standIn(picked, candidates.chosen, spec.balance) ?? picked;
+  }
+
   const pool: Pool = {
     apply,
-    pick(tried, hash) {
-      if (tried.length === 0) return picker.pick(hash) ?? anyOf(candidates.ejected, random);
-      return pickAnother(candidates, picker, hash, tried, random);
-    },
+    pick,
+    admits: (backend) => hasRoom(backend) && queue.size() === 0,
+    queue,
     begin(backend) {
       backend.active++;
       picker.loaded?.(backend, 1);
@@ -229,6 +257,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     end(backend) {
       backend.active--;
       picker.loaded?.(backend, -1);
+      queue.wake();
     },
     asked(backend, whole) {
       if (spec.outlier === undefined && picker.answered === undefined) return UNTIMED;
@@ -274,6 +303,10 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       if (backends.size === 0) return `service ${spec.name} has no backends`;
       const reasons = [...backends.values()].map((backend) => `${backend.key}: ${backend.reason}`);
       return `service ${spec.name} has no usable backend (${reasons.slice(0, 3).join("; ")})`;
+    },
+    describeFull() {
+      const full = candidates.chosen.map(({ key, active, slots }) => `${key} has ${active} of ${slots}`);
+      return `service ${spec.name} has no room (${full.slice(0, 3).join("; ")}; ${queue.size()} wait)`;
     },
     stop() {
       ramping?.();

@@ -155,6 +155,7 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
         ...service.counters,
         responses: [...service.counters.responses],
         activeClients: service.clients.size,
+        waiting: service.pool.queue.size(),
       },
     };
   }

@@ -28,7 +28,9 @@ export interface Service {
   readonly pool: Pool;
   readonly clients: Set<Client>;
   retryBudget: RetryBudget;
-  readonly counters: { -readonly [K in Exclude<keyof ServiceCounters, "responses" | "activeClients">]: number } & {
+  readonly counters: {
+    -readonly [K in Exclude<keyof ServiceCounters, "responses" | "activeClients" | "waiting">]: number;
+  } & {
     readonly responses: number[];
   };
 }
@@ -47,6 +49,9 @@ export function createService(spec: ServiceSpec, pool: Pool, nowMs: number): Ser
       noBackend: 0,
       retries: 0,
       retryBudgetSpent: 0,
+      queued: 0,
+      queueTimeouts: 0,
+      queueFull: 0,
       refused: 0,
     },
   };

@@ -1,4 +1,5 @@
 import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters, StatusRange } from "@smartstack/core";
+import type { LimitsSpec } from "./limits.ts";
 import type { OutlierSpec } from "./outlier.ts";
 import type { ProxyVersion } from "./proxy-protocol/header.ts";
 
@@ -85,6 +86,8 @@ export interface CheckSpec {
 /** All in milliseconds; 0 = off. */
 export interface TimeoutSpec {
   readonly connectMs: number;
+  /** Waiting for a backend that has room. */
+  readonly queueMs: number;
   /** From the first byte of a request to the end of its head. */
   readonly clientHeadMs: number;
   /** Between requests of one client connection. */
@@ -103,6 +106,7 @@ export interface TimeoutSpec {
 
 export const DEFAULT_TIMEOUTS: TimeoutSpec = {
   connectMs: 500,
+  queueMs: 5_000,
   clientHeadMs: 10_000,
   keepAliveMs: 60_000,
   serverMs: 60_000,
@@ -154,6 +158,8 @@ export interface BackendSpec {
   readonly subset?: string;
   /** Its place on a ring of hashes, as HAProxy's server id; absent: made of its key. */
   readonly id?: number;
+  /** Requests (http) or connections (tcp) it may have at once, as HAProxy's maxconn of a server. */
+  readonly slots?: number;
 }
 
 /** How a backend learns where a request comes from. */
@@ -185,6 +191,8 @@ export interface ServiceSpec {
   readonly timeouts: TimeoutSpec;
   /** For http; default `DEFAULT_RETRY_BUDGET`. */
   readonly retryBudget?: RetryBudgetSpec;
+  /** Absent: a backend gets as many requests and connections as come. */
+  readonly limits?: LimitsSpec;
   /** Absent: no backend is ejected for what its answers show. */
   readonly outlier?: OutlierSpec;
   /** The Host header sent on: as the client sent it, the backend's address, or a fixed name. */
@@ -220,6 +228,8 @@ export interface ProxyBackendStatus {
   /** Wall clock: when `usable` last changed. */
   readonly sinceMs: number;
   readonly local?: InstanceState;
+  /** Requests (http) or connections (tcp) it may have at once; absent: any number. */
+  readonly slots?: number;
   readonly counters: BackendCounters;
 }
 

@@ -10,7 +10,8 @@ export function sameBackend(a: BackendSpec, b: BackendSpec): boolean {
     a.backup === b.backup &&
     a.zone === b.zone &&
     a.subset === b.subset &&
-    a.id === b.id
+    a.id === b.id &&
+    a.slots === b.slots
   );
 }
 
@@ -21,6 +22,11 @@ export function sameCheck(a: ServiceSpec, b: ServiceSpec): boolean {
     a.timeouts.drainMs === b.timeouts.drainMs &&
     (a.check === b.check || isDeepStrictEqual(a.check, b.check))
   );
+}
+
+/** Does what all backends may have at once stay as it was? */
+export function sameLimits(a: ServiceSpec, b: ServiceSpec): boolean {
+  return a.mode === b.mode && (a.limits === b.limits || isDeepStrictEqual(a.limits, b.limits));
 }
 
 export function sameBalance(a: ServiceSpec, b: ServiceSpec): boolean {

@@ -3,9 +3,11 @@ import { NO_HASH } from "./balance/balance.ts";
 import { dial } from "./dial.ts";
 import type { Opening } from "./opening.ts";
 import { clientPreface } from "./preface.ts";
+import type { Waiter } from "./queue.ts";
 import { sourceHash } from "./request-hash.ts";
 import { ATTEMPTS_MAX } from "./retry.ts";
 import type { Client, Service, Surroundings } from "./service.ts";
+import { createTimeout, type Timeout } from "./timer-wheel.ts";
 import { join } from "./tunnel.ts";
 import { NOBODY, type Wire, type WireOwner } from "./wire.ts";
 
@@ -23,6 +25,7 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
   const tried: Backend[] = [];
   let upstream: Wire | undefined;
   let joined = false;
+  let wait: { readonly waiter: Waiter; readonly timeout: Timeout } | undefined;
 
   function attempt(): void {
     const mayRepeat = tried.length > 0 && tried.length < ATTEMPTS_MAX;
@@ -31,13 +34,47 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
       ? (service.pool.pick(tried, hash) ?? (mayRepeat ? service.pool.pick([], hash) : undefined))
       : undefined;
     if (backend === undefined) {
-      service.counters.noBackend++;
-      client.destroy();
+      go(undefined);
       return;
     }
     if (tried.length > 0) {
       service.counters.retries++;
       backend.counters.retries++;
+    }
+    if (service.pool.admits(backend)) go(backend);
+    else waitForRoom(backend);
+  }
+
+  function waitForRoom(full: Backend): void {
+    const { counters, pool, spec } = service;
+    const waiter: Waiter = { tried, hash, go };
+    if (!pool.queue.join(waiter, full)) {
+      counters.queueFull++;
+      client.destroy();
+      return;
+    }
+    counters.queued++;
+    const timeout = createTimeout(() => {
+      counters.queueTimeouts++;
+      client.destroy();
+    });
+    wait = { waiter, timeout };
+    wheel.arm(timeout, spec.timeouts.queueMs);
+  }
+
+  function endWait(): void {
+    if (wait === undefined) return;
+    wheel.disarm(wait.timeout);
+    service.pool.queue.leave(wait.waiter);
+    wait = undefined;
+  }
+
+  function go(backend: Backend | undefined): void {
+    endWait();
+    if (backend === undefined) {
+      service.counters.noBackend++;
+      client.destroy();
+      return;
     }
     tried.push(backend);
     connectTo(backend);
@@ -95,6 +132,7 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
     ...NOBODY,
     wireClosed() {
       service.clients.delete(self);
+      endWait();
       if (!joined) upstream?.destroy();
     },
   };

@@ -87,7 +87,7 @@ export function releaseUpstream(upstream: Upstream): void {
   upstream.owner = undefined;
   const { backend, wire, options } = upstream;
   // A connection that began with one client's address must not carry another's requests.
-  if (options.preface !== undefined || !backend.usable || backend.idle.length >= IDLE_MAX || !wire.writable) {
+  if (options.preface !== undefined || !backend.usable || tooManyKept(backend) || !wire.writable) {
     dropUpstream(upstream);
     return;
   }
@@ -102,6 +102,17 @@ export function dropUpstream(upstream: Upstream): void {
   upstream.owner = undefined;
   forget(upstream);
   upstream.wire.destroy();
+}
+
+function tooManyKept({ idle, wires, slots }: Backend): boolean {
+  return idle.length >= IDLE_MAX || wires.size > slots;
+}
+
+/** Closes the longest idle connections to a backend that, with those in use, are more than it may have. */
+export function closeExcess(backend: Backend): void {
+  const { active, idle, slots } = backend;
+  const excess = active + idle.length - slots;
+  if (excess > 0) for (const upstream of idle.slice(0, excess)) dropUpstream(upstream);
 }
 
 function forget(upstream: Upstream): void {

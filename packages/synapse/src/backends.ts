@@ -46,6 +46,7 @@ function fromInstances(
       zone: instance.zone,
       subset: subsetOf(instance.labels, subsets),
       id: haproxyWord(instance, /(?:^|\s)id\s+([1-9]\d{0,8})(?:\s|$)/),
+      slots: haproxyWord(instance, /(?:^|\s)maxconn\s+([1-9]\d{0,5})(?:\s|$)/),
     }),
   }));
   return specs.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -59,7 +60,11 @@ function fromDefaults(service: WantedService): BackendSpec[] {
     weight: server.weight,
     state: "up",
     suspect: false,
-    ...placeOf({ ...server, subset: subsetOf(server.labels, service.proxy.subsets) }),
+    ...placeOf({
+      ...server,
+      subset: subsetOf(server.labels, service.proxy.subsets),
+      slots: server.max_connections,
+    }),
   }));
 }
 
@@ -69,12 +74,14 @@ function placeOf(place: {
   readonly zone?: string | undefined;
   readonly subset: string | undefined;
   readonly id?: string | number | undefined;
-}): Pick<BackendSpec, "backup" | "zone" | "subset" | "id"> {
+  readonly slots?: string | number | undefined;
+}): Pick<BackendSpec, "backup" | "zone" | "subset" | "id" | "slots"> {
   return {
     ...(place.backup ? { backup: true } : {}),
     ...(place.zone === undefined ? {} : { zone: place.zone }),
     ...(place.subset === undefined ? {} : { subset: place.subset }),
     ...(place.id === undefined ? {} : { id: Number(place.id) }),
+    ...(place.slots === undefined ? {} : { slots: Number(place.slots) }),
   };
 }
 

@@ -161,6 +161,20 @@ describe("synapseConfig", () => {
       expect(() => rules(wrong), wrong).toThrow(/outlier/);
   });
 
+  it("takes limits of each backend, and how long a client waits for room", () => {
+    const limits = (text: string) => service(`{proxy: {limits: ${text}}}`).proxy.limits;
+    expect(service("{}").proxy.limits).toBeUndefined();
+    expect(limits("{max_requests: 8}")).toEqual({ requestsMax: 8, queueMax: 1_024 });
+    expect(limits("{max_connections: 9, queue: 0}")).toEqual({ connectionsMax: 9, queueMax: 0 });
+    for (const wrong of ["{max_requests: 0}", "{queue: -1}"]) expect(() => limits(wrong), wrong).toThrow(/limits/);
+    expect(() => service("{proxy: {mode: tcp, limits: {max_requests: 1}}}")).toThrow(/tcp knows no requests/);
+    expect(service("{proxy: {timeouts: {queue: 250ms}}}").proxy.timeouts.queueMs).toBe(250);
+    const server = "{host: 10.0.0.1, port: 80, max_connections: 3}";
+    expect(service(`{discovery: {method: base}, default_servers: [${server}]}`).default_servers[0]).toMatchObject({
+      max_connections: 3,
+    });
+  });
+
   it("takes a budget for retries", () => {
     const budget = (text: string) => service(`{proxy: {retry_budget: ${text}}}`).proxy.retry_budget;
     expect(budget("{ratio: 0.05, min_per_second: 2}")).toEqual({ ratio: 0.05, min_per_second: 2 });

@@ -20,6 +20,7 @@ import {
 import { z } from "zod";
 import { balance, sharingKeys } from "./balance-config.ts";
 import { discovery } from "./discovery-config.ts";
+import { limits } from "./limits-config.ts";
 import { listen } from "./listen.ts";
 import { OFF } from "./off.ts";
 import { outlier } from "./outlier-config.ts";
@@ -47,6 +48,8 @@ const defaultServer = z
     weight: weight.default(1),
     /** Takes traffic only when no other can. */
     backup: z.boolean().default(false),
+    /** Requests (http) or connections (tcp) it may have at once, in place of a larger limit of the service. */
+    max_connections: z.int().min(1).max(1_000_000).optional(),
     zone: z.string().min(1).optional(),
     labels: z.record(z.string(), z.string()).optional(),
     /** Its place on a ring of hashes, as HAProxy's server id. */
@@ -113,6 +116,7 @@ const check = z
 const timeouts = z
   .strictObject({
     connect: duration({ minMs: 1 }).default(DEFAULT_TIMEOUTS.connectMs),
+    queue: duration().default(DEFAULT_TIMEOUTS.queueMs),
     client_head: duration().default(DEFAULT_TIMEOUTS.clientHeadMs),
     keep_alive: duration().default(DEFAULT_TIMEOUTS.keepAliveMs),
     server: duration().default(DEFAULT_TIMEOUTS.serverMs),
@@ -124,6 +128,7 @@ const timeouts = z
   .transform(
     (value): TimeoutSpec => ({
       connectMs: value.connect,
+      queueMs: value.queue,
       clientHeadMs: value.client_head,
       keepAliveMs: value.keep_alive,
       serverMs: value.server,
@@ -190,6 +195,8 @@ const proxySettings = z
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),
+    /** None unless asked for. */
+    limits: limits.optional(),
     /** Off unless asked for. */
     outlier: outlier.optional(),
     timeouts: timeouts.prefault({}),
@@ -202,6 +209,11 @@ const proxySettings = z
     accept_proxy: z.boolean().default(false),
     /** Backends are told in it who the client is. */
     send_proxy: z.enum(["v1", "v2"]).optional(),
+  })
+  .superRefine(({ mode, limits: asked }, context) => {
+    if (mode !== "tcp" || asked?.requestsMax === undefined) return;
+    const message = "tcp knows no requests: it needs mode http, or max_connections in its place";
+    context.addIssue({ code: "custom", path: ["limits", "max_requests"], message });
   })
   .superRefine(({ mode, balance: { algorithm } }, context) => {
     if (mode !== "tcp" || !["uri", "header", "cookie"].includes(algorithm)) return;

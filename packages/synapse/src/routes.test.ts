@@ -139,6 +139,15 @@ describe("nextRoutes", () => {
     expect(spec?.backends).toMatchObject([{ weight: 0, state: "maintenance" }]);
   });
 
+  it("reads backup, id and maxconn from what an instance says to HAProxy, and limits from config", () => {
+    const words = { haproxyServerOptions: "check inter 2s backup id 7 maxconn 10 maxqueue 5" };
+    const limited = { proxy: { listen: ["127.0.0.1:3000"], limits: { max_requests: 8 } } };
+    const [spec] = route([fixed("web", limited, words, {})]).specs;
+    expect(spec?.limits).toEqual({ requestsMax: 8, queueMax: 1_024 });
+    expect(spec?.backends).toMatchObject([{ backup: true, id: 7, slots: 10 }, {}]);
+    expect(spec?.backends[1]).not.toHaveProperty("slots");
+  });
+
   it("is stale only after the grace of a quick reconnect", () => {
     const web = discovered("web", { listen: 3_000 });
     const { view } = nextView(

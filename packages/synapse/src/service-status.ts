@@ -95,7 +95,7 @@ function fromSpec(spec: BackendSpec, routed: ProxyBackendStatus | undefined, tim
 
 type Verdict = Pick<
   BackendStatus,
-  "local" | "health" | "usable" | "effectiveWeight" | "reason" | "sinceMs" | "counters"
+  "local" | "slots" | "health" | "usable" | "effectiveWeight" | "reason" | "sinceMs" | "counters"
 >;
 
 function merge(routed: ProxyBackendStatus | undefined, unrouted: string, unroutedSinceMs: number): Verdict {
@@ -110,6 +110,10 @@ function merge(routed: ProxyBackendStatus | undefined, unrouted: string, unroute
       counters: NO_BACKEND_COUNTERS,
     };
   }
-  const { health, usable, effectiveWeight, reason, sinceMs, counters, local } = routed;
-  return { health, usable, effectiveWeight, reason, sinceMs, counters, ...(local === undefined ? {} : { local }) };
+  const { health, usable, effectiveWeight, reason, sinceMs, counters, local, slots } = routed;
+  return {
+    ...{ health, usable, effectiveWeight, reason, sinceMs, counters },
+    ...(local === undefined ? {} : { local }),
+    ...(slots === undefined ? {} : { slots }),
+  };
 }

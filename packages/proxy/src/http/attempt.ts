@@ -5,7 +5,7 @@ import { sourceHash } from "../request-hash.ts";
 import { ATTEMPTS_MAX, type Death, isLoad, mayRetry } from "../retry.ts";
 import { mayAffordRetry } from "../service.ts";
 import { stage } from "../stage.ts";
-import { openUpstream, takeIdle, type Upstream } from "../upstream.ts";
+import { closeExcess, openUpstream, takeIdle, type Upstream } from "../upstream.ts";
 import { NOBODY, type WireOwner } from "../wire.ts";
 import { type Conversation, EXCHANGING } from "./conversation.ts";
 import { dropExchange, fail } from "./finish.ts";
@@ -15,6 +15,7 @@ import { heldHead, holdBody, holdHead, sendHeldBody } from "./held.ts";
 import { DEFAULT_ORIGIN, isTrusted, newRequestId, type Origin } from "./origin.ts";
 import { parseRequest } from "./parse-request.ts";
 import { requestHash } from "./request-hash.ts";
+import { waitForRoom } from "./waiting.ts";
 
 /** While other backends are left, connects may go on failing this long: one of them may still spare the client an error. */
 const TRYING_MS = 5_000;
@@ -58,17 +59,37 @@ function originOf(conversation: Conversation): Origin {
 }
 
 function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
-  const { service, surroundings, tried, origin } = conversation;
-  const { pool, spec } = service;
+  const { tried, service } = conversation;
+  const { pool } = service;
   let backend = pool.pick(tried, conversation.hash);
   if (backend === undefined && conversation.attempts > 0 && conversation.attempts < ATTEMPTS_MAX) {
     backend = pool.pick([], conversation.hash);
   }
-  if (backend === undefined) {
-    service.counters.noBackend++;
-    fail(conversation, 503, pool.describe());
+  if (backend === undefined) failUnasked(conversation);
+  else if (pool.admits(backend)) ask(conversation, backend, bytes, head);
+  else waitForRoom(conversation, backend, askAfterWait);
+}
+
+function failUnasked(conversation: Conversation): void {
+  const { service } = conversation;
+  service.counters.noBackend++;
+  fail(conversation, 503, service.pool.describe());
+}
+
+function askAfterWait(conversation: Conversation, backend: Backend | undefined): void {
+  const head = heldHead(conversation.held);
+  if (backend === undefined || head === undefined) {
+    failUnasked(conversation);
     return;
   }
+  parseRequest(head, 0, againHead);
+  ask(conversation, backend, head, againHead);
+  resumeRequest(conversation);
+}
+
+function ask(conversation: Conversation, backend: Backend, bytes: Buffer, head: Head): void {
+  const { service, surroundings, tried, origin } = conversation;
+  const { pool, spec } = service;
   conversation.attempts++;
   tried.push(backend);
   pool.begin(backend);
@@ -80,6 +101,7 @@ function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
   // A second attempt must not die of another connection's age, and one client's header speaks for no other.
   const kept =
     conversation.attempts === 1 && spec.sendProxy === undefined ? takeIdle(backend, conversation.owner) : undefined;
+  if (kept === undefined) closeExcess(backend);
   const { connectMs, serverMs } = spec.timeouts;
   const preface = clientPreface(spec, conversation.ends, conversation.wire);
   const upstream =
@@ -219,7 +241,8 @@ function hasTime(conversation: Conversation, death: Death): boolean {
 
 /** Lets the client send on, unless the backend or the requests waiting behind this one are full. */
 export function resumeRequest(conversation: Conversation): void {
-  const { upstream, input, wire } = conversation;
+  const { upstream, input, wire, waiter, requestBody } = conversation;
+  if (waiter !== undefined && !requestBody.done) return;
   if (upstream?.wire.needsDrain === true) return;
   if (input === undefined || input.length < PIPELINED_BYTES_MAX) wire.resume();
 }

@@ -137,7 +137,7 @@ function duringExchange(conversation: Conversation, chunk: Buffer): void {
 
 function feedRequest(conversation: Conversation, bytes: Buffer, from: number): number {
   const { requestBody, surroundings, timeout, service } = conversation;
-  surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
+  if (conversation.waiter === undefined) surroundings.wheel.arm(timeout, service.spec.timeouts.serverMs);
   const end = feedBody(requestBody, bytes, from, sendBody, conversation);
   if (end === BROKEN) {
     const tooLong = requestBody.problem.endsWith("too long");

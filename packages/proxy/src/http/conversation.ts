@@ -2,6 +2,7 @@ import type { Backend } from "../backend.ts";
 import { NO_HASH } from "../balance/balance.ts";
 import { type Ends, plainAddress } from "../ends.ts";
 import { UNTIMED } from "../pool.ts";
+import type { Waiter } from "../queue.ts";
 import type { Service, Surroundings } from "../service.ts";
 import type { Timeout } from "../timer-wheel.ts";
 import type { Upstream, UpstreamOwner } from "../upstream.ts";
@@ -63,6 +64,8 @@ export interface Conversation {
   /** Monotonic: when the backend was asked; UNTIMED where nobody wants to know. */
   askedMs: number;
 
+  /** Set while no backend has room for the request. */
+  waiter: Waiter | undefined;
   backend: Backend | undefined;
   upstream: Upstream | undefined;
   /** A first byte of the answer has come. */
@@ -119,6 +122,7 @@ export function createConversation(
     hash: NO_HASH,
     sourceHash: undefined,
     askedMs: UNTIMED,
+    waiter: undefined,
     backend: undefined,
     upstream: undefined,
     answered: false,

@@ -90,9 +90,13 @@ export function cutOff(conversation: Conversation): void {
 
 /** Takes backend and upstream off the conversation, closing the connection. */
 export function dropExchange(conversation: Conversation): void {
-  const { upstream, backend, service } = conversation;
+  const { upstream, backend, service, waiter } = conversation;
   conversation.upstream = undefined;
   conversation.backend = undefined;
+  if (waiter !== undefined) {
+    conversation.waiter = undefined;
+    service.pool.queue.leave(waiter);
+  }
   if (upstream !== undefined) dropUpstream(upstream);
   if (backend !== undefined) service.pool.end(backend);
 }

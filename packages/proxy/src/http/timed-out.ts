@@ -1,6 +1,7 @@
 import { endDoubt } from "./attempt.ts";
 import { type Conversation, EXCHANGING, IDLE, READING_HEAD } from "./conversation.ts";
 import { closeGently, cutOff, fail, failBy } from "./finish.ts";
+import { waitedTooLong } from "./waiting.ts";
 
 /** The conversation's one timeout is over: what that means is its phase's. */
 export function timedOut(conversation: Conversation): void {
@@ -11,6 +12,10 @@ export function timedOut(conversation: Conversation): void {
   }
   if (conversation.phase === READING_HEAD) {
     fail(conversation, 408, `no complete request head within ${service.spec.timeouts.clientHeadMs} ms`);
+    return;
+  }
+  if (conversation.waiter !== undefined) {
+    waitedTooLong(conversation);
     return;
   }
   if (conversation.phase !== EXCHANGING || upstream === undefined) {

@@ -26,6 +26,10 @@ function report(requests: number, backends: Readonly<Record<string, number>>, ac
       retries: 0,
       retryBudgetSpent: 0,
       refused: 0,
+      waiting: 0,
+      queued: 0,
+      queueTimeouts: 0,
+      queueFull: 0,
     },
   };
 }

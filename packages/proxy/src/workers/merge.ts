@@ -19,7 +19,7 @@ export function departed(report: ProxyServiceStatus): ProxyServiceStatus {
   return {
     ...report,
     listeners: [],
-    counters: { ...report.counters, activeClients: 0 },
+    counters: { ...report.counters, activeClients: 0, waiting: 0 },
     backends: report.backends.map((backend) => ({ ...backend, counters: { ...backend.counters, active: 0 } })),
   };
 }
