@@ -1,6 +1,7 @@
 import type { Backend } from "./backend.ts";
 import { hasRoom } from "./limits.ts";
 import { enterEvent, leaveEvent } from "./stage.ts";
+import { TICK_MS } from "./timer-wheel.ts";
 
 /** A request, or a TCP client, for which no backend had room. */
 export interface Waiter {
@@ -31,6 +32,11 @@ export interface Queue {
   wake(): void;
   /** The backends have changed: everyone may wait for another one. */
   rethink(): void;
+}
+
+/** For the timer wheel: so that nobody waits longer than was said. */
+export function waitMs(queueMs: number): number {
+  return queueMs === 0 ? 0 : Math.max(1, queueMs - TICK_MS);
 }
 
 export function createQueue({ pick, mayHaveRoom, isOwn, max }: QueueDeps): Queue {

@@ -3,7 +3,7 @@ import { NO_HASH } from "./balance/balance.ts";
 import { dial } from "./dial.ts";
 import type { Opening } from "./opening.ts";
 import { clientPreface } from "./preface.ts";
-import type { Waiter } from "./queue.ts";
+import { type Waiter, waitMs } from "./queue.ts";
 import { sourceHash } from "./request-hash.ts";
 import { ATTEMPTS_MAX } from "./retry.ts";
 import type { Client, Service, Surroundings } from "./service.ts";
@@ -59,7 +59,7 @@ export function serveTcp(client: Wire, service: Service, surroundings: Surroundi
       client.destroy();
     });
     wait = { waiter, timeout };
-    wheel.arm(timeout, spec.timeouts.queueMs);
+    wheel.arm(timeout, waitMs(spec.timeouts.queueMs));
   }
 
   function endWait(): void {

@@ -1,6 +1,7 @@
 import type { Cancel, Clock } from "@smartstack/core";
 
-const TICK_MS = 50;
+/** How late a timeout may fire, milliseconds. */
+export const TICK_MS = 50;
 const SLOTS = 1_024;
 
 /**

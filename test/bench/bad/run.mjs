@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled } from "../../../deploy/ensure.mjs";
 import { benchFolder, needPrograms, pause, responseOf, startPinned } from "../measure.mjs";
+import { openLoad } from "../open-load.mjs";
 import { CONTENDERS } from "./contenders.mjs";
-import { openLoad } from "./load.mjs";
 
 const LOAD_CORE = 0;
 const PROXY_CORE = 1;

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend.ts";
-import type { Waiter } from "../queue.ts";
+import { type Waiter, waitMs } from "../queue.ts";
 import type { Conversation } from "./conversation.ts";
 import { fail } from "./finish.ts";
 
@@ -31,7 +31,7 @@ export function waitForRoom(
   conversation.waiter = waiter;
   // Where nobody reads it yet, a long body stays with the client.
   if (!requestBody.done) wire.pause();
-  surroundings.wheel.arm(timeout, spec.timeouts.queueMs);
+  surroundings.wheel.arm(timeout, waitMs(spec.timeouts.queueMs));
 }
 
 /** Nobody had room for it in time. */
