@@ -5,18 +5,22 @@ import type { ProxyBackendStatus } from "./snapshot.ts";
 /** The proxy's part of a backend's status. */
 export function statusOf(backend: Backend): ProxyBackendStatus {
   const { key, health, usable, weight, sinceMs, local, slots, counters, active } = backend;
-  const reason = usable === weight > 0 ? backend.reason : `${backend.reason}; ${shareReason(backend)}`;
+  const share = usable === weight > 0 ? paceReason(backend) : `; ${shareReason(backend)}`;
   return {
     key,
     health: health.status,
     usable,
     effectiveWeight: weight,
-    reason,
+    reason: backend.reason + share,
     sinceMs,
     ...(local === undefined ? {} : { local }),
     ...(slots === UNLIMITED ? {} : { slots }),
     counters: { active, ...counters },
   };
+}
+
+function paceReason({ notes: { drag } }: Backend): string {
+  return drag === 1 ? "" : `; ${drag} times as slow as the others, and spared`;
 }
 
 /** Why a usable one gets nothing, or another one something. */

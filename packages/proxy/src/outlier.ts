@@ -90,8 +90,9 @@ export const SAMPLES_MIN = 10;
 const SLOWER_MS_MIN = 50;
 /** Looks in a row. */
 const LAGS_MIN = 3;
-/** What one answer counts at least, beside all before it. */
+/** What one answer counts; of a slow backend, which gets few requests, more. */
 const STEP_MIN = 0.05;
+export const SLOW_STEP_MIN = 0.3;
 const UNANSWERED_MIN = 3;
 /** What the others must have answered meanwhile: where little is asked, a few long polls are no silence. */
 const ANSWERS_MIN = 20;
@@ -136,11 +137,14 @@ export function noteFailure(seen: Seen): void {
   seen.failures++;
 }
 
-/** One answer's time to its first byte, into a mean of logarithms: one slow answer must not make a backend slow. */
-export function noteLatency(seen: Seen, ms: number): void {
+/**
+ * One answer's time to its first byte, into a mean of logarithms: one slow answer must not make a backend slow. `stepMin`:
+ * what it counts at least, beside all before it.
+ */
+export function noteLatency(seen: Seen, ms: number, stepMin = STEP_MIN): void {
   const log = Math.log(Math.max(ms, 0.01));
   seen.samples++;
-  seen.meanLog += Math.max(STEP_MIN, 1 / seen.samples) * (log - seen.meanLog);
+  seen.meanLog += Math.max(stepMin, 1 / seen.samples) * (log - seen.meanLog);
 }
 
 /** Why its failures make it an outlier, if they do. */

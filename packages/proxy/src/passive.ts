@@ -10,6 +10,7 @@ import {
   noteLatency,
   noteReturn,
   type OutlierSpec,
+  SLOW_STEP_MIN,
   silent,
   type Traffic,
   usualBeside,
@@ -133,7 +134,8 @@ export function createPassive({ clock, spec, backends, isMixed, isProbed, onChan
     timed(backend, ms, answers) {
       const nowMs = clock.monotonic();
       // What it was asked before it was ejected tells of the time before.
-      if (nowMs - ms >= backend.seen.backMs) noteLatency(backend.seen, ms);
+      const { seen, notes } = backend;
+      if (nowMs - ms >= seen.backMs) noteLatency(seen, ms, notes.drag > 1 ? SLOW_STEP_MIN : undefined);
       const rules = nowMs < nextLookMs ? undefined : spec();
       if (rules !== undefined) look(rules, answers, nowMs);
     },

@@ -4,9 +4,10 @@ import { expect, it } from "vitest";
 import type { Backend } from "./backend.ts";
 import { NO_HASH } from "./balance/balance.ts";
 import { DEFAULT_OUTLIER } from "./outlier.ts";
-import { createPool, type Pool, UNTIMED } from "./pool.ts";
+import { createPool, type Pool } from "./pool.ts";
 import { type BalanceName, DEFAULT_SHARING, type ServiceSpec } from "./snapshot.ts";
 import { backendSpec, serviceSpec } from "./testing/bench.ts";
+import { UNTIMED } from "./timing.ts";
 
 function poolOf(
   change: Partial<ServiceSpec>,

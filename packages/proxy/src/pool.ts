@@ -1,34 +1,16 @@
-import type { Cancel, Clock, EventBus, InstanceState, Random } from "@smartstack/core";
+import type { Clock, EventBus, InstanceState, Random } from "@smartstack/core";
 import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
 import { statusOf } from "./backend-status.ts";
-import { NO_HASH, type Picker } from "./balance/balance.ts";
-import { BALANCERS } from "./balance/index.ts";
-import { ring } from "./balance/ring.ts";
-import { anyOf, type Candidates, groupCandidates, pickAnother } from "./candidates.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
 import { createDrains } from "./drains.ts";
 import { afterProbe, afterTrafficFailure, type Health, UNCHECKED } from "./health.ts";
-import { DEFAULT_LIMITS, hasRoom, slotsOf, standIn } from "./limits.ts";
-import { noteAsked, SAMPLES_MIN } from "./outlier.ts";
+import { slotsOf } from "./limits.ts";
 import { createPassive } from "./passive.ts";
-import { createQueue, type Queue } from "./queue.ts";
-import { rampStepMs } from "./shares.ts";
-import {
-  type BackendSpec,
-  DEFAULT_HASH,
-  DEFAULT_SHARING,
-  type HealthListener,
-  type ProxyBackendStatus,
-  type ServiceSpec,
-} from "./snapshot.ts";
+import { createSelection, type Selection } from "./selection.ts";
+import type { BackendSpec, HealthListener, ProxyBackendStatus, ServiceSpec } from "./snapshot.ts";
 import { sameBackend, sameBalance, sameCheck, sameLimits } from "./spec-changes.ts";
+import type { Timing } from "./timing.ts";
 import { closeExcess, closeIdle } from "./upstream.ts";
-
-/** What `asked` says while neither the algorithm nor the search for outliers reads the clock. */
-export const UNTIMED = -1;
-
-/** One answer in so many is timed, of a backend whose pace is known. */
-const TIMED_OF = 8;
 
 export interface PoolOptions {
   readonly clock: Clock;
@@ -40,24 +22,11 @@ export interface PoolOptions {
 }
 
 /** One service's backends: which of them may take the next request, and why the others may not. */
-export interface Pool {
+export interface Pool
+  extends Pick<Selection, "queue" | "pick" | "admits" | "begin" | "end" | "describeFull">,
+    Pick<Timing, "asked" | "answered"> {
   /** Takes the new set, by key: those that stay keep their health, counters and connections. */
   apply(spec: ServiceSpec): void;
-  /** The backend for the next attempt, by the service's algorithm, never one of `tried`. `hash`: see Picker. */
-  pick(tried: readonly Backend[], hash: number): Backend | undefined;
-  /** May it be asked now? Else it is full, or others wait for one like it: `queue.join`. */
-  admits(backend: Backend): boolean;
-  readonly queue: Queue;
-  /** A request or connection goes to the backend, and is over; each `begin` has its `end`. */
-  begin(backend: Backend): void;
-  end(backend: Backend): void;
-  /**
-   * Follows `begin`. `whole`: nothing of the request is still to come from the client. Returns now, monotonic, or
-   * UNTIMED while nobody wants to know.
-   */
-  asked(backend: Backend, whole: boolean): number;
-  /** The backend began to answer what it was asked then. */
-  answered(backend: Backend, askedMs: number): void;
   /** Live traffic could not connect to it. */
   failed(backend: Backend, reason: string): void;
   /** The same, seen by another process that serves this pool. */
@@ -73,8 +42,6 @@ export interface Pool {
   status(): readonly ProxyBackendStatus[];
   /** Why `pick` has nothing, in words. */
   describe(): string;
-  /** Why what it has is full. */
-  describeFull(): string;
   stop(): void;
 }
 
@@ -83,11 +50,6 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
   const backends = new Map<string, Backend>();
   const drains = createDrains(clock);
   let spec = first;
-  let hasUsable = false;
-  let answers = 0;
-  let candidates: Candidates = groupCandidates([]);
-  let picker = newPicker(first);
-  let ramping: Cancel | undefined;
   const checker: Checker = createChecker({
     clock,
     random,
@@ -101,18 +63,14 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     clock,
     spec: () => spec.outlier,
     backends: () => backends.values(),
-    isMixed: () => !isHashed(),
+    isMixed: () => !selection.isHashed(),
     // Who probes elsewhere does not know whom traffic took out here.
     isProbed: (backend) => options.probe !== undefined && isChecked(backend, spec.check),
     onChange: tellEjection,
   });
 
-  const queue = createQueue({
-    pick,
-    mayHaveRoom: () => candidates.chosen.length === 0 || candidates.chosen.some(hasRoom),
-    isOwn: isHashed,
-    max: () => (spec.limits ?? DEFAULT_LIMITS).queueMax,
-  });
+  const selection = createSelection({ clock, random, passive, spec: () => spec, backend: (key) => backends.get(key) });
+  const { timing, regroup } = selection;
 
   /** Everything that follows from a change of one backend's spec, health or local state. */
   function settle(backend: Backend): void {
@@ -120,7 +78,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     if (verdict.usable !== backend.usable) {
       backend.sinceMs = clock.now();
       // Who comes when nobody else is there has nobody to leave a part of its share to.
-      if (verdict.usable) backend.rampFromMs = hasUsable ? clock.monotonic() : Number.NEGATIVE_INFINITY;
+      if (verdict.usable) backend.rampFromMs = selection.hasUsable() ? clock.monotonic() : Number.NEGATIVE_INFINITY;
     }
     backend.usable = verdict.usable;
     backend.reason = verdict.reason;
@@ -131,28 +89,6 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     // What a backend that takes no more traffic still has may finish, within the service's drain time.
     if (isLeaving(backend)) drains.start(backend, spec.timeouts.drainMs);
     else drains.cancel(backend);
-  }
-
-  function newPicker({ balance, hash = DEFAULT_HASH }: ServiceSpec): Picker<Backend> {
-    return BALANCERS[balance]({ random, clock, hash });
-  }
-
-  function regroup(): void {
-    const { sharing = DEFAULT_SHARING } = spec;
-    const nowMs = clock.monotonic();
-    const ordered: Backend[] = [];
-    for (const { key } of spec.backends) {
-      const backend = backends.get(key);
-      if (backend !== undefined) ordered.push(backend);
-    }
-    candidates = groupCandidates(ordered, sharing, nowMs);
-    hasUsable = candidates.chosen.some(({ usable }) => usable);
-    picker.update(candidates.chosen);
-    queue.rethink();
-    ramping?.();
-    ramping = undefined;
-    if (candidates.chosen.some(({ rampFromMs }) => nowMs - rampFromMs < sharing.slowStartMs))
-      ramping = clock.after(rampStepMs(sharing.slowStartMs), regroup, { background: true });
   }
 
   function setHealth(backend: Backend, next: Health): void {
@@ -220,11 +156,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       if (backends.size > next.backends.length) removeOthers(next.backends);
     }
     for (const backend of backends.values()) passive.reconsider(backend);
-    if (!sameBalance(previous, next)) {
-      // Lets go of what it wrote on them.
-      picker.update([]);
-      picker = newPicker(next);
-    }
+    if (!sameBalance(previous, next)) selection.rebalance();
     regroup();
   }
 
@@ -233,48 +165,16 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     setHealth(backend, afterTrafficFailure(backend.health, reason));
   }
 
-  function isHashed(): boolean {
-    return BALANCERS[spec.balance] === ring;
-  }
-
-  function pick(tried: readonly Backend[], hash: number): Backend | undefined {
-    if (tried.length > 0) return pickAnother(candidates, picker, hash, tried, random);
-    const picked = picker.pick(hash);
-    if (picked === undefined) return anyOf(candidates.ejected, random);
-    if (hasRoom(picked) || (hash !== NO_HASH && isHashed())) return picked;
-    return standIn(picked, candidates.chosen, spec.balance) ?? picked;
-  }
-
   const pool: Pool = {
     apply,
-    pick,
-    admits: (backend) => hasRoom(backend) && queue.size() === 0,
-    queue,
-    begin(backend) {
-      backend.active++;
-      picker.loaded?.(backend, 1);
-    },
-    end(backend) {
-      backend.active--;
-      picker.loaded?.(backend, -1);
-      queue.wake();
-    },
-    asked(backend, whole) {
-      if (spec.outlier === undefined && picker.answered === undefined) return UNTIMED;
-      const nowMs = clock.monotonic();
-      noteAsked(backend.seen, backend.active, whole, nowMs, answers);
-      return nowMs;
-    },
-    answered(backend, askedMs) {
-      if (askedMs === UNTIMED) return;
-      const { seen } = backend;
-      seen.unanswered = 0;
-      answers++;
-      if (picker.answered === undefined && seen.samples >= SAMPLES_MIN && seen.asked % TIMED_OF > 0) return;
-      const ms = clock.monotonic() - askedMs;
-      picker.answered?.(backend, ms);
-      passive.timed(backend, ms, answers);
-    },
+    queue: selection.queue,
+    pick: selection.pick,
+    admits: selection.admits,
+    begin: selection.begin,
+    end: selection.end,
+    describeFull: selection.describeFull,
+    asked: timing.asked,
+    answered: timing.answered,
     failed,
     reset(backend, reason) {
       failed(backend, reason);
@@ -304,12 +204,8 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       const reasons = [...backends.values()].map((backend) => `${backend.key}: ${backend.reason}`);
       return `service ${spec.name} has no usable backend (${reasons.slice(0, 3).join("; ")})`;
     },
-    describeFull() {
-      const full = candidates.chosen.map(({ key, active, slots }) => `${key} has ${active} of ${slots}`);
-      return `service ${spec.name} has no room (${full.slice(0, 3).join("; ")}; ${queue.size()} wait)`;
-    },
     stop() {
-      ramping?.();
+      selection.stop();
       checker.stop();
       passive.stop();
       drains.stop();

@@ -2,6 +2,7 @@
 // (takes requests, and never answers) or resetting. What a user's request takes then, as the 99th percentile over that of
 // the same service in health, from 5 s after the change on.
 //   --rate 400 --seconds 5   requests a second, and how long each of the two times is measured
+//   --way slow               only this one
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled } from "../../../deploy/ensure.mjs";
@@ -19,7 +20,11 @@ const WAYS = ["slow", "failing", "silent", "resetting"];
 const SETTLE_MS = 5_000;
 
 const { values: options } = parseArgs({
-  options: { rate: { type: "string", default: "400" }, seconds: { type: "string", default: "5" } },
+  options: {
+    rate: { type: "string", default: "400" },
+    seconds: { type: "string", default: "5" },
+    way: { type: "string" },
+  },
 });
 const folder = benchFolder();
 
@@ -27,7 +32,7 @@ try {
   needPrograms({ "nginx-light": "/usr/sbin/nginx", haproxy: "/usr/sbin/haproxy" });
   await ensureInstalled();
   await ensureBuilt();
-  for (const way of WAYS) {
+  for (const way of WAYS.filter((each) => options.way === undefined || each === options.way)) {
     process.stdout.write(`\none of ${COUNT} backends ${way}, ${options.rate} requests a second\n`);
     for (const [name, start] of Object.entries(CONTENDERS))
       process.stdout.write(lineOf(name, await measure(start, way)));

@@ -27,11 +27,13 @@ export interface Notes {
   /** How long it took to begin to answer, milliseconds, as of `latencyAtMs`; NaN before its first answer. */
   latencyMs: number;
   latencyAtMs: number;
+  /** How many times as slow as the others it is; 1 = not slower. */
+  drag: number;
 }
 
 export function newNotes(): Notes {
   const never = Number.NaN;
-  return { order: 0, weight: 1, turn: never, due: never, place: -1, latencyMs: never, latencyAtMs: 0 };
+  return { order: 0, weight: 1, turn: never, due: never, place: -1, latencyMs: never, latencyAtMs: 0, drag: 1 };
 }
 
 /** The hash of a request that has nothing to be balanced by. */
@@ -63,7 +65,12 @@ export interface BalanceDeps {
 /** An algorithm: makes the picker of one service. */
 export type Balance = <T extends Candidate>(deps: BalanceDeps) => Picker<T>;
 
-/** Requests or connections per weight: below 0 when `a` has less than `b`. Without dividing. */
+/** What it has to do, per weight: below 0 when `a` has less than `b`. Without dividing. */
 export function compareLoad(a: Candidate, b: Candidate): number {
-  return a.active * b.weight - b.active * a.weight;
+  return loadOf(a) * b.weight - loadOf(b) * a.weight;
+}
+
+/** Requests or connections; a slow one has as many more as it is slower, even while it is idle. */
+function loadOf({ active, notes: { drag } }: Candidate): number {
+  return active * drag + drag - 1;
 }

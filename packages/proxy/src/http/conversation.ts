@@ -1,10 +1,10 @@
 import type { Backend } from "../backend.ts";
 import { NO_HASH } from "../balance/balance.ts";
 import { type Ends, plainAddress } from "../ends.ts";
-import { UNTIMED } from "../pool.ts";
 import type { Waiter } from "../queue.ts";
 import type { Service, Surroundings } from "../service.ts";
 import type { Timeout } from "../timer-wheel.ts";
+import { UNTIMED } from "../timing.ts";
 import type { Upstream, UpstreamOwner } from "../upstream.ts";
 import type { Wire } from "../wire.ts";
 import { type Body, createBody } from "./body.ts";
