@@ -312,6 +312,33 @@ describe("workers", () => {
     expect(await get(portOf(workers, "web"), false)).toBe("a");
   });
 
+  it("divide a backend's limit, so that it never has more, and use all of it", async () => {
+    let [running, most] = [0, 0];
+    const finish = new Set<() => void>();
+    const server = createServer((_, response) => {
+      most = Math.max(most, ++running);
+      finish.add(() => {
+        running--;
+        response.end("done");
+      });
+    });
+    const backends = [backendSpec("limited", await listening(server))];
+    const { workers, apply } = start();
+    await apply(serviceSpec({ backends, limits: { requestsMax: 3, queueMax: 100 } }));
+    const asked = Array.from({ length: 20 }, () => get(portOf(workers, "web"), false));
+    let answered = 0;
+    for (const one of asked) one.then(() => answered++);
+    const turn = (): boolean => {
+      for (const end of finish) end();
+      finish.clear();
+      return answered === asked.length;
+    };
+    await until(() => running === 3, { what: "all of the limit is used" });
+    await until(turn, { what: "all are answered" });
+    expect(most).toBe(3);
+    expect(workers.status()[0]?.backends[0]?.slots).toBe(3);
+  });
+
   it("share clients that arrive in one burst", async () => {
     const { workers, apply } = start();
     await apply(serviceSpec({ name: "raw", mode: "tcp", backends: [await echo()] }));

@@ -55,7 +55,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
 
   const roster = createRoster({ ...deps, count: deps.workers, start, onGone });
 
-  function start(): Member {
+  function start(index: number): Member {
     const member = createMember(fork(), clock, {
       hold: holder.hold,
       onSettled,
@@ -63,6 +63,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
       onFailed: ({ service, key, reason }) => pools.get(service)?.failedElsewhere(key, reason),
       onOver: passOn,
     });
+    member.send({ kind: "place", place: { index, of: deps.workers } });
     member.send(applyMessage(undefined, current));
     for (const [service, pool] of pools) {
       for (const { key, health, reason, local } of pool.status()) {

@@ -1,5 +1,6 @@
 import type { InstanceState } from "@smartstack/core";
 import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
+import type { Place } from "./portion.ts";
 
 /**
  * What control process and workers say to each other, over Node's process channel. Raised whenever a message
@@ -8,6 +9,8 @@ import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } fro
 export const PROTOCOL = 1;
 
 export type ToWorker =
+  /** The first one: which of how many workers it is. */
+  | { readonly kind: "place"; readonly place: Place }
   /** The services that are new or changed, and all names when the set of them changed. */
   | {
       readonly kind: "apply";

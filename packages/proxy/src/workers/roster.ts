@@ -31,8 +31,8 @@ export interface RosterOptions {
   readonly retireMs: number;
   /** A worker that tells nothing for so long, though it reports every second, is frozen or drowned; default 10 s. */
   readonly silentMs?: number;
-  /** Starts a worker that knows all there is to know. */
-  readonly start: () => Member;
+  /** Starts a worker that knows all there is to know, as the one of this index, below `count`. */
+  readonly start: (index: number) => Member;
   readonly onGone: (member: Member) => void;
 }
 
@@ -66,8 +66,8 @@ export function createRoster(options: RosterOptions): Roster {
   let replacing: Promise<void> | undefined;
   let lookedMs = clock.monotonic();
 
-  function enlist(): Member {
-    const member = start();
+  function enlist(index: number): Member {
+    const member = start(index);
     members.add(member);
     member.gone.then((how) => {
       members.delete(member);
@@ -107,7 +107,7 @@ export function createRoster(options: RosterOptions): Roster {
   }
 
   async function fill(slot: Slot): Promise<void> {
-    const member = enlist();
+    const member = enlist(slots.indexOf(slot));
     slot.member = member;
     try {
       await readied(member);
@@ -120,7 +120,7 @@ export function createRoster(options: RosterOptions): Roster {
     if (abort.signal.aborted) return;
     const fresh: Member[] = [];
     try {
-      for (let made = 0; made < count; made++) fresh.push(enlist());
+      for (let made = 0; made < count; made++) fresh.push(enlist(made));
       await Promise.all(fresh.map(readied));
     } catch (error) {
       for (const member of fresh) member.kill();

@@ -5,6 +5,7 @@ import type { StreamHandle } from "../handles.ts";
 import { createProxy } from "../proxy.ts";
 import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
 import { changedReports } from "./merge.ts";
+import { ALONE, portionOf } from "./portion.ts";
 import { type Load, PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
 import { keepsClient } from "./share.ts";
 
@@ -37,6 +38,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
   const asks = new Map<number, (handle: StreamHandle | undefined, error: NodeJS.ErrnoException | undefined) => void>();
   let names: readonly string[] = [];
   let reported = new Map<string, ProxyServiceStatus>();
+  let place = ALONE;
   let share = 0;
   let lastAsk = 0;
   let adopted = 0;
@@ -96,7 +98,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
     const listens = message.changed.some(
       ({ name, listen }) => !isDeepStrictEqual(specs.get(name)?.listen ?? [], listen),
     );
-    for (const spec of message.changed) specs.set(spec.name, spec);
+    for (const spec of message.changed) specs.set(spec.name, portionOf(spec, place));
     names = message.names ?? names;
     if (message.names !== undefined) {
       const wanted = new Set(names);
@@ -127,6 +129,9 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
 
   link.onMessage((message, handle) => {
     switch (message.kind) {
+      case "place":
+        place = message.place;
+        return;
       case "apply":
         return apply(message);
       case "health":
