@@ -1,13 +1,13 @@
 // The data plane of one process with made-up services, the first of which is asked; its weights change as often as told.
-//   node changing-proxy.mjs PORT BACKEND_PORT BACKENDS SERVICES APPLIES_A_SECOND BALANCE
+//   node changing-proxy.mjs PORT BACKEND_PORT BACKENDS SERVICES APPLIES_A_SECOND WORKERS
 import { eventBus, systemClock, systemRandom } from "@smartstack/core";
-import { createProxy, DEFAULT_CHECK, DEFAULT_TIMEOUTS } from "@smartstack/proxy";
+import { createProxy, createWorkers, DEFAULT_CHECK, DEFAULT_TIMEOUTS } from "@smartstack/proxy";
 
-const [port, backendPort, backends, services, rate] = process.argv.slice(2, 7).map(Number);
-const balance = process.argv[7];
+const [port, backendPort, backends, services, rate, workers] = process.argv.slice(2).map(Number);
 const LOOK_EVERY_MS = 5;
 
-const proxy = createProxy({ clock: systemClock, random: systemRandom, events: eventBus() });
+const deps = { clock: systemClock, random: systemRandom, events: eventBus() };
+const proxy = workers > 1 ? createWorkers({ ...deps, workers, retireMs: 60_000 }) : createProxy(deps);
 const snapshot = { revision: 1, services: Array.from({ length: services }, (_, n) => serviceOf(n)) };
 proxy.apply(snapshot);
 await proxy.settled();
@@ -37,7 +37,7 @@ function serviceOf(number) {
     name: `service-${number}`,
     mode: "http",
     listen: number === 0 ? [{ host: "127.0.0.1", port }] : [],
-    balance,
+    balance: "round_robin",
     check: DEFAULT_CHECK,
     timeouts: DEFAULT_TIMEOUTS,
     host: "keep",

@@ -59,6 +59,12 @@ export function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
 }
 
+/** The same, of a process and of those that it started. */
+export function cpuSecondsOfAll(pid) {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+  return children.reduce((sum, child) => sum + cpuSecondsOfAll(child), cpuSeconds(pid));
+}
+
 /** Resident memory, bytes. */
 export function residentBytes(pid) {
   return memoryBytes(pid, "VmRSS");

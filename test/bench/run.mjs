@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled } from "../../deploy/ensure.mjs";
 import { backendConfig } from "./backend.mjs";
 import { CASES } from "./cases.mjs";
+import { changeRows } from "./change-rows.mjs";
 import { CONTENDERS } from "./contenders.mjs";
 import { IDLE_CASES, idleKiB, restingMiB } from "./idle.mjs";
 import { benchFolder, cpuSeconds, median, needPrograms, pause, responseOf, startPinned, wrk } from "./measure.mjs";
@@ -72,9 +73,10 @@ async function bench() {
     const running = await start({ folder, core: PROXY_CORE, ports, backendPort: BACKEND_PORT });
     proxies.push({ name, modes, ports, ...running });
   }
-  const report = { cases: [], idle: [], resting: {} };
+  const report = { cases: [], idle: [], resting: {}, changes: [] };
   for (const each of cases) report.cases.push(await runCase(proxies, each));
   if (options.case === "" && Number(options.idle) > 0) await measureMemory(proxies, report);
+  if (options.case === "") report.changes = await measureChanges(proxies);
   return report;
 }
 
@@ -140,6 +142,13 @@ async function measureMemory(proxies, report) {
   report.resting = await restingMiB(PROXY_CORE, folder, ports);
   print("\nresident at rest, MiB");
   for (const [name, mib] of Object.entries(report.resting)) print(`  ${name.padEnd(24)} ${String(mib).padStart(7)}`);
+}
+
+async function measureChanges(proxies) {
+  for (const { stop } of proxies) await stop();
+  print("\nmany backends and services, changes, and workers");
+  const setup = { folder, port: BACKEND_PORT + 63, backendPort: BACKEND_PORT, seconds, rounds, row: "", print };
+  return changeRows(setup);
 }
 
 function rowText({ name, perSecond, cpuMicros, ratio, p50Ms, p99Ms, errors }) {

@@ -21,6 +21,24 @@ export function groupCandidates(
   sharing: SharingSpec = DEFAULT_SHARING,
   nowMs = 0,
 ): Candidates {
+  return groupAlike(backends, sharing) ?? groupByShares(backends, sharing, nowMs);
+}
+
+/** Where nothing but weights decides, which is nearly always: a large service may change many times a second. */
+function groupAlike(backends: readonly Backend[], { zone, subsets, slowStartMs }: SharingSpec): Candidates | undefined {
+  if (zone !== undefined || subsets.length > 0 || slowStartMs > 0) return undefined;
+  const chosen: Backend[] = [];
+  for (const backend of backends) {
+    if (!isOffered(backend)) continue;
+    if (!backend.usable || backend.spec.backup === true) return undefined;
+    chosen.push(backend);
+  }
+  for (const backend of backends) backend.weight = 0;
+  for (const backend of chosen) backend.weight = backend.spec.weight;
+  return { chosen, spare: [], ejected: [] };
+}
+
+function groupByShares(backends: readonly Backend[], sharing: SharingSpec, nowMs: number): Candidates {
   const offered = backends.filter(isOffered);
   const { length: usableCount } = offered.filter(({ usable }) => usable);
   const hasReserve = offered.some(({ usable, spec }) => usable && spec.backup === true);

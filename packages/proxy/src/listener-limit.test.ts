@@ -1,7 +1,9 @@
-import { until } from "@smartstack/core/testing";
+import { eventBus, systemClock } from "@smartstack/core";
+import { seededRandom, until } from "@smartstack/core/testing";
 import { expect, it } from "vitest";
-import { DEFAULT_CLIENTS_MAX } from "./snapshot.ts";
-import { backendSpec, rawBackend, rawClient, startBench } from "./testing/bench.ts";
+import { createProxy } from "./proxy.ts";
+import { DEFAULT_CLIENTS_MAX, type ServiceSpec } from "./snapshot.ts";
+import { backendSpec, type RawClient, rawBackend, rawClient, serviceSpec, startBench } from "./testing/bench.ts";
 
 it("is 16,384 connections unless it is set, and changes with the service, touching nobody who is there", async () => {
   expect(DEFAULT_CLIENTS_MAX).toBe(16_384);
@@ -33,5 +35,69 @@ it("is 16,384 connections unless it is set, and changes with the service, touchi
     expect(refused()).toBe(1);
   } finally {
     await bench.close();
+  }
+});
+
+/** Two services that echo, and clients of them that say whether they were served. */
+async function twoServices(change: Partial<ServiceSpec>) {
+  const echo = await rawBackend((socket, all) => socket.write(all.slice(-1)));
+  const proxy = createProxy({ clock: systemClock, random: seededRandom(1), events: eventBus() });
+  const clients: RawClient[] = [];
+  const backends = [backendSpec("a", echo.port)];
+  const services = ["web", "db"].map((name) => serviceSpec({ name, mode: "tcp", backends, ...change }));
+  let revision = 0;
+  return {
+    proxy,
+    async apply(clientsMax?: number) {
+      const snapshot = { revision: ++revision, services };
+      proxy.apply(clientsMax === undefined ? snapshot : { ...snapshot, clientsMax });
+      await proxy.settled();
+    },
+    async isServed(at: number, from?: string): Promise<boolean> {
+      const port = Number(proxy.status()[at]?.listeners[0]?.address.split(":").at(-1));
+      const client = rawClient(port, from);
+      clients.push(client);
+      client.send("x");
+      await until(() => client.text() === "x" || client.ended() || client.closed(), { what: "served or turned away" });
+      return client.text() === "x";
+    },
+    leave: (n: number) => void clients[n]?.socket.resetAndDestroy(),
+    refused: () => proxy.status().map(({ counters }) => counters.refused),
+    clients: () => proxy.status().map(({ counters }) => counters.activeClients),
+    async close() {
+      for (const client of clients) client.socket.destroy();
+      await proxy.close({ graceMs: 0 });
+      await echo.close();
+    },
+  };
+}
+
+it("of the process is over all services, and changes with the snapshot", async () => {
+  const scene = await twoServices({});
+  try {
+    await scene.apply(2);
+    expect([await scene.isServed(0), await scene.isServed(1), await scene.isServed(0)]).toEqual([true, true, false]);
+    expect(scene.refused()).toEqual([1, 0]);
+    await scene.apply(3);
+    expect([await scene.isServed(1), await scene.isServed(1)]).toEqual([true, false]);
+    await scene.apply();
+    expect(await scene.isServed(0)).toBe(true);
+  } finally {
+    await scene.close();
+  }
+});
+
+it("of a client address is each service's own, and there is room again when it has left", async () => {
+  const scene = await twoServices({ clientsPerSourceMax: 1 });
+  try {
+    await scene.apply();
+    expect([await scene.isServed(0), await scene.isServed(0), await scene.isServed(1)]).toEqual([true, false, true]);
+    expect(await scene.isServed(0, "127.0.0.2")).toBe(true);
+    expect(scene.refused()).toEqual([1, 0]);
+    scene.leave(0);
+    await until(() => scene.clients()[0] === 1, { what: "the first has left" });
+    expect(await scene.isServed(0)).toBe(true);
+  } finally {
+    await scene.close();
   }
 });

@@ -34,10 +34,11 @@ it("tries a taken address for ever without piling anything up", async () => {
     events: eventBus(),
     retryMs: 1,
     serviceName: () => "web",
-    load: { clients: 0 },
+    load: { clients: 0, max: Number.POSITIVE_INFINITY },
     clientsMax: () => DEFAULT_CLIENTS_MAX,
     onConnection: () => undefined,
     onRefused: () => undefined,
+    onClosed: () => undefined,
   });
   await until(() => waits > 20, { what: "twenty attempts" });
   holder.close();
@@ -49,7 +50,7 @@ it("tries a taken address for ever without piling anything up", async () => {
 it("turns clients away above its limit, says so, and takes others once some have left", async () => {
   const accepted: Wire[] = [];
   let refused = 0;
-  const load = { clients: 0 };
+  const load = { clients: 0, max: Number.POSITIVE_INFINITY };
   const listener = openListener({
     address: { host: "127.0.0.1", port: 0 },
     clock: systemClock,
@@ -61,6 +62,7 @@ it("turns clients away above its limit, says so, and takes others once some have
     clientsMax: () => 3,
     onConnection: (wire) => accepted.push(wire),
     onRefused: () => refused++,
+    onClosed: () => undefined,
   });
   await listener.settled;
   const port = Number(listener.status().address.split(":").at(-1));
@@ -98,10 +100,11 @@ it("gives a bind five seconds, then tries again, and ends the server that waited
     events,
     retryMs: 1_000,
     serviceName: () => "web",
-    load: { clients: 0 },
+    load: { clients: 0, max: Number.POSITIVE_INFINITY },
     clientsMax: () => DEFAULT_CLIENTS_MAX,
     onConnection: () => undefined,
     onRefused: () => undefined,
+    onClosed: () => undefined,
     bind(server) {
       const index = ended.push(false) - 1;
       server.once("close", () => {

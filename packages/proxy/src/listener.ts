@@ -27,12 +27,13 @@ export interface ListenerOptions {
   /** For events: the service it serves now. */
   readonly serviceName: () => string;
   readonly onConnection: (wire: Wire) => void;
-  /** A client was turned away because there are `clientsMax`. */
+  readonly onClosed: (wire: Wire) => void;
+  /** A client was turned away because there are `clientsMax`, or as many in all as the process may have. */
   readonly onRefused: () => void;
   /** More clients than this are turned away: every connection costs memory and a file descriptor. Asked for each. */
   readonly clientsMax: () => number;
-  /** Counted up and down with each client, beside those of other listeners. */
-  readonly load: { clients: number };
+  /** Counted up and down with each client, beside those of other listeners; more than `max` of all are turned away. */
+  readonly load: { clients: number; max: number };
   /** Where its socket comes from; default: bound in this process. */
   readonly bind?: Bind | undefined;
   /** True: the connection went to another process, and is no more of this one's. */
@@ -66,8 +67,9 @@ export function openListener(options: ListenerOptions): Listener {
     const wire = accept(() => {
       clients--;
       load.clients--;
+      options.onClosed(wire);
     });
-    if (++clients <= clientsMax()) options.onConnection(wire);
+    if (++clients <= clientsMax() && load.clients <= load.max) options.onConnection(wire);
     else {
       wire.destroy();
       options.onRefused();

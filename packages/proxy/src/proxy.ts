@@ -22,6 +22,7 @@ import {
   type ServiceSpec,
   type Snapshot,
 } from "./snapshot.ts";
+import { createSources } from "./sources.ts";
 import { serveTcp } from "./tcp.ts";
 import { createTimerWheel } from "./timer-wheel.ts";
 import type { Wire } from "./wire.ts";
@@ -62,13 +63,15 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   /** Removed from the snapshot, with clients that are not done. */
   const retired = new Set<Service>();
   const claims = createClaims(open);
-  const load = { clients: 0 };
+  const load = { clients: 0, max: Number.POSITIVE_INFINITY };
+  const sources = createSources();
   let applied: Snapshot = { revision: 0, services: [] };
   let closing: ReturnType<typeof closeServices> | undefined;
 
   function apply(snapshot: Snapshot): void {
     const { changed, gone } = changedServices(applied.services, snapshot.services);
     applied = snapshot;
+    load.max = snapshot.clientsMax ?? Number.POSITIVE_INFINITY;
     let listening = gone.length > 0;
     for (const name of gone) retire(name);
     for (const spec of changed) if (put(spec)) listening = true;
@@ -124,6 +127,7 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
         retryMs: retryListenMs,
         serviceName: () => claim.service.spec.name,
         onConnection: (wire) => accept(wire, claim.service),
+        onClosed: sources.leave,
         onRefused: () => claim.service.counters.refused++,
         clientsMax: () => claim.service.spec.clientsMax ?? DEFAULT_CLIENTS_MAX,
         load,
@@ -141,6 +145,14 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   }
 
   function serve(wire: Wire, service: Service, opening: Opening): void {
+    const { clientsPerSourceMax, name } = service.spec;
+    const source = clientsPerSourceMax === undefined ? undefined : (opening.ends?.source.address ?? wire.peer());
+    // Who comes over a unix socket has no address.
+    if (source !== undefined && !sources.admit(wire, name, source, clientsPerSourceMax as number)) {
+      service.counters.refused++;
+      wire.destroy();
+      return;
+    }
     if (service.spec.mode === "http") serveHttp(wire, service, surroundings, opening);
     else serveTcp(wire, service, surroundings, opening);
   }

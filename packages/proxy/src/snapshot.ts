@@ -182,6 +182,8 @@ export interface ServiceSpec {
   readonly listen: readonly ListenAddress[];
   /** Connections that one listener of it takes in one process; further ones are closed at once. Default DEFAULT_CLIENTS_MAX. */
   readonly clientsMax?: number;
+  /** The same, of one client address (IPv6: /64), over all its listeners. Absent: as many as the listener takes. */
+  readonly clientsPerSourceMax?: number;
   readonly balance: BalanceName;
   /** Default: DEFAULT_HASH. */
   readonly hash?: HashSpec;
@@ -213,6 +215,8 @@ export interface ServiceSpec {
 /** One immutable state of everything the proxy serves. Applied whole, by difference from the one before. */
 export interface Snapshot {
   readonly revision: number;
+  /** Client connections in one process, over all services; further ones are closed at once. Absent: no such limit. */
+  readonly clientsMax?: number;
   readonly services: readonly ServiceSpec[];
 }
 

@@ -91,8 +91,11 @@ export function createTiming({ clock, spec, picker, chosen, passive, onDrag }: T
       return slow[(passed / TRICKLE_OF) % slow.length];
     },
     regrouped() {
-      if (!paces()) for (const { notes } of chosen()) notes.drag = 1;
-      slow = chosen().filter(({ notes }) => notes.drag > 1);
+      if (paces()) slow = chosen().filter(({ notes }) => notes.drag > 1);
+      else if (slow.length > 0) {
+        for (const { notes } of slow) notes.drag = 1;
+        slow = [];
+      }
     },
   };
 }

@@ -192,6 +192,8 @@ const proxySettings = z
     mode: z.enum(["http", "tcp"]).optional(),
     /** Of each of its listeners, in each process; what is more is closed at once. */
     max_connections: z.int().min(1).max(1_000_000).default(DEFAULT_CLIENTS_MAX),
+    /** Of one client address, in each process. */
+    max_connections_per_source: z.int().min(1).max(1_000_000).optional(),
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),
@@ -268,6 +270,8 @@ export const synapseConfig = z.strictObject({
   shutdown_grace: duration().default(8_000),
   /** `at_once` refuses new connections as soon as the stop begins; `after_drain` serves them until the end. */
   stop_accepting: z.enum(["after_drain", "at_once"]).default("after_drain"),
+  /** Client connections over all services; workers divide them. Absent: no such limit. */
+  max_connections: z.int().min(1).max(10_000_000).optional(),
   /** Processes that the data path runs in; absent: this one. */
   workers: z.union([z.literal("auto"), z.int().min(1).max(WORKERS_MAX)]).optional(),
   /** How long a replaced worker may serve the connections it has. */

@@ -10,7 +10,7 @@ import {
   type ServiceStatus,
   sleep,
 } from "@smartstack/core";
-import type { Proxy as DataPlane, HealthListener } from "@smartstack/proxy";
+import type { Proxy as DataPlane, HealthListener, Snapshot } from "@smartstack/proxy";
 import type { RegistryConfig } from "@smartstack/registry";
 import { type Cache, openCache } from "./cache.ts";
 import { coalesce, type Pace } from "./coalesce.ts";
@@ -69,7 +69,7 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
   const { proxy, clock, events } = deps;
   let config = initial;
   let routes: Routes = NO_ROUTES;
-  let revision = 0;
+  let applied: Snapshot | undefined;
   let started = false;
   let listed: readonly string[] = [];
   let cache: { readonly folder: string; readonly store: Cache } | undefined;
@@ -114,9 +114,15 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
       for (const reason of problems.filter((problem) => !known.includes(problem)))
         events.publish("service.conflict", { service, reason });
     }
-    if (revision > 0 && before.specs === routes.specs) return;
-    revision++;
-    proxy.apply({ revision, services: routes.specs });
+    const { max_connections: clientsMax } = config;
+    if (applied?.services === routes.specs && applied.clientsMax === clientsMax) return;
+    applied = {
+      revision: (applied?.revision ?? 0) + 1,
+      services: routes.specs,
+      ...(clientsMax === undefined ? {} : { clientsMax }),
+    };
+    proxy.apply(applied);
+    const { revision } = applied;
     const backends = routes.specs.reduce((sum, spec) => sum + spec.backends.length, 0);
     events.publish("view.applied", { revision, services: routes.specs.length, backends });
   }

@@ -9,9 +9,12 @@ export function applyMessage(before: Snapshot | undefined, after: Snapshot): App
   const known = new Map(before?.services.map((spec) => [spec.name, spec]));
   const changed = after.services.filter((spec) => !sameSpec(known.get(spec.name), spec));
   const names = after.services.map(({ name }) => name);
-  const { revision } = after;
-  if (before !== undefined && sameNames(before.services, names)) return { kind: "apply", revision, changed };
-  return { kind: "apply", revision, changed, names };
+  const { revision, clientsMax } = after;
+  return {
+    ...{ kind: "apply", revision, changed },
+    ...(before !== undefined && sameNames(before.services, names) ? {} : { names }),
+    ...(clientsMax === undefined ? {} : { clientsMax }),
+  };
 }
 
 function sameSpec(a: ServiceSpec | undefined, b: ServiceSpec): boolean {

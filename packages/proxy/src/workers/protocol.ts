@@ -17,6 +17,7 @@ export type ToWorker =
       readonly revision: number;
       readonly changed: readonly ServiceSpec[];
       readonly names?: readonly string[];
+      readonly clientsMax?: number;
     }
   /** Turns of backends' health, which the control process finds out for all workers. */
   | { readonly kind: "health"; readonly turns: readonly HealthTurn[] }

@@ -5,7 +5,7 @@ import type { StreamHandle } from "../handles.ts";
 import { createProxy } from "../proxy.ts";
 import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
 import { changedReports } from "./merge.ts";
-import { ALONE, portionOf } from "./portion.ts";
+import { ALONE, portion, portionOf } from "./portion.ts";
 import { type Load, PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
 import { keepsClient } from "./share.ts";
 
@@ -104,8 +104,10 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
       const wanted = new Set(names);
       for (const name of [...specs.keys()]) if (!wanted.has(name)) specs.delete(name);
     }
-    const { revision } = message;
-    proxy.apply({ revision, services: names.flatMap((name) => specs.get(name) ?? []) });
+    const { revision, clientsMax } = message;
+    const services = names.flatMap((name) => specs.get(name) ?? []);
+    const snapshot = { revision, services };
+    proxy.apply(clientsMax === undefined ? snapshot : { ...snapshot, clientsMax: portion(clientsMax, place) });
     proxy.settled().then(() => {
       // Counters can wait for their turn.
       if (listens) report();
