@@ -123,7 +123,7 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
   const queueFull = counter("service_queue_full_total", "Turned away as too many waited already", labels);
   const refused = counter(
     "service_refused_total",
-    "Closed unserved: listener, source or process full, or no PROXY protocol header",
+    "Closed unserved: listener or process full, or no PROXY protocol header",
     labels,
   );
   const stale = gauge("service_stale", "1 while the view is served without its registry", labels);

@@ -88,7 +88,7 @@ export interface ServiceCounters {
   /** Turned away: waited too long, or too many waited already. */
   readonly queueTimeouts: number;
   readonly queueFull: number;
-  /** Connections closed unserved: their listener, their source or the process had its fill, or they did not begin with the PROXY protocol header asked for. */
+  /** Connections closed unserved: their listener or the process had its fill, or they did not begin with the PROXY protocol header asked for. */
   readonly refused: number;
 }
 

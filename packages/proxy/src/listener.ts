@@ -27,7 +27,6 @@ export interface ListenerOptions {
   /** For events: the service it serves now. */
   readonly serviceName: () => string;
   readonly onConnection: (wire: Wire) => void;
-  readonly onClosed: (wire: Wire) => void;
   /** A client was turned away because there are `clientsMax`, or as many in all as the process may have. */
   readonly onRefused: () => void;
   /** More clients than this are turned away: every connection costs memory and a file descriptor. Asked for each. */
@@ -67,7 +66,6 @@ export function openListener(options: ListenerOptions): Listener {
     const wire = accept(() => {
       clients--;
       load.clients--;
-      options.onClosed(wire);
     });
     if (++clients <= clientsMax() && load.clients <= load.max) options.onConnection(wire);
     else {

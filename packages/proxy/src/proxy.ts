@@ -22,7 +22,6 @@ import {
   type ServiceSpec,
   type Snapshot,
 } from "./snapshot.ts";
-import { createSources } from "./sources.ts";
 import { serveTcp } from "./tcp.ts";
 import { createTimerWheel } from "./timer-wheel.ts";
 import type { Wire } from "./wire.ts";
@@ -64,7 +63,6 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   const retired = new Set<Service>();
   const claims = createClaims(open);
   const load = { clients: 0, max: Number.POSITIVE_INFINITY };
-  const sources = createSources();
   let applied: Snapshot = { revision: 0, services: [] };
   let closing: ReturnType<typeof closeServices> | undefined;
 
@@ -127,7 +125,6 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
         retryMs: retryListenMs,
         serviceName: () => claim.service.spec.name,
         onConnection: (wire) => accept(wire, claim.service),
-        onClosed: sources.leave,
         onRefused: () => claim.service.counters.refused++,
         clientsMax: () => claim.service.spec.clientsMax ?? DEFAULT_CLIENTS_MAX,
         load,
@@ -145,14 +142,6 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   }
 
   function serve(wire: Wire, service: Service, opening: Opening): void {
-    const { clientsPerSourceMax, name } = service.spec;
-    const source = clientsPerSourceMax === undefined ? undefined : (opening.ends?.source.address ?? wire.peer());
-    // Who comes over a unix socket has no address.
-    if (source !== undefined && !sources.admit(wire, name, source, clientsPerSourceMax as number)) {
-      service.counters.refused++;
-      wire.destroy();
-      return;
-    }
     if (service.spec.mode === "http") serveHttp(wire, service, surroundings, opening);
     else serveTcp(wire, service, surroundings, opening);
   }

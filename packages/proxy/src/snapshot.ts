@@ -182,8 +182,6 @@ export interface ServiceSpec {
   readonly listen: readonly ListenAddress[];
   /** Connections that one listener of it takes in one process; further ones are closed at once. Default DEFAULT_CLIENTS_MAX. */
   readonly clientsMax?: number;
-  /** The same, of one client address (IPv6: /64), over all its listeners. Absent: as many as the listener takes. */
-  readonly clientsPerSourceMax?: number;
   readonly balance: BalanceName;
   /** Default: DEFAULT_HASH. */
   readonly hash?: HashSpec;

@@ -166,7 +166,6 @@ describe("synapseConfig", () => {
     expect(service("{}").proxy.limits).toBeUndefined();
     expect(limits("{max_requests: 8}")).toEqual({ requestsMax: 8, queueMax: 1_024 });
     expect(limits("{max_connections: 9, queue: 0}")).toEqual({ connectionsMax: 9, queueMax: 0 });
-    expect(service("{proxy: {max_connections_per_source: 5}}").proxy.max_connections_per_source).toBe(5);
     for (const wrong of ["{max_requests: 0}", "{queue: -1}"]) expect(() => limits(wrong), wrong).toThrow(/limits/);
     expect(() => service("{proxy: {mode: tcp, limits: {max_requests: 1}}}")).toThrow(/tcp knows no requests/);
     expect(service("{proxy: {timeouts: {queue: 250ms}}}").proxy.timeouts.queueMs).toBe(250);

@@ -192,8 +192,6 @@ const proxySettings = z
     mode: z.enum(["http", "tcp"]).optional(),
     /** Of each of its listeners, in each process; what is more is closed at once. */
     max_connections: z.int().min(1).max(1_000_000).default(DEFAULT_CLIENTS_MAX),
-    /** Of one client address, in each process. */
-    max_connections_per_source: z.int().min(1).max(1_000_000).optional(),
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),

@@ -166,9 +166,6 @@ function planService(from: Plan["from"]): Plan {
       ...(proxy.outlier === undefined ? {} : { outlier: proxy.outlier }),
       timeouts: proxy.timeouts,
       clientsMax: proxy.max_connections,
-      ...(proxy.max_connections_per_source === undefined
-        ? {}
-        : { clientsPerSourceMax: proxy.max_connections_per_source }),
       retryBudget: { ratio: proxy.retry_budget.ratio, minPerSecond: proxy.retry_budget.min_per_second },
       host: proxy.host,
       tellReasons: proxy.tell_reasons,

@@ -153,9 +153,8 @@ export interface RawClient {
   expectEnd(): Promise<string>;
 }
 
-export function rawClient(port: number, localAddress?: string): RawClient {
-  const from = localAddress === undefined ? {} : { localAddress };
-  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true, ...from });
+export function rawClient(port: number): RawClient {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
   let text = "";
   let ended = false;
   let error: NodeJS.ErrnoException | undefined;
