@@ -38,7 +38,6 @@ it("tries a taken address for ever without piling anything up", async () => {
     clientsMax: () => DEFAULT_CLIENTS_MAX,
     onConnection: () => undefined,
     onRefused: () => undefined,
-    onClosed: () => undefined,
   });
   await until(() => waits > 20, { what: "twenty attempts" });
   holder.close();
@@ -62,7 +61,6 @@ it("turns clients away above its limit, says so, and takes others once some have
     clientsMax: () => 3,
     onConnection: (wire) => accepted.push(wire),
     onRefused: () => refused++,
-    onClosed: () => undefined,
   });
   await listener.settled;
   const port = Number(listener.status().address.split(":").at(-1));
@@ -104,7 +102,6 @@ it("gives a bind five seconds, then tries again, and ends the server that waited
     clientsMax: () => DEFAULT_CLIENTS_MAX,
     onConnection: () => undefined,
     onRefused: () => undefined,
-    onClosed: () => undefined,
     bind(server) {
       const index = ended.push(false) - 1;
       server.once("close", () => {
