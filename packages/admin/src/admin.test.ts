@@ -8,6 +8,7 @@ import {
   type Clock,
   type ContainerStatus,
   eventBus,
+  NO_SERVICE_COUNTERS,
   type ServiceStatus,
   StackError,
   type StackEvent,
@@ -49,18 +50,13 @@ const WEB: ServiceStatus = {
   ],
   problems: [],
   counters: {
+    ...NO_SERVICE_COUNTERS,
     activeClients: 1,
     connections: 2,
     requests: 30,
     responses: [0, 0, 25, 0, 3, 2],
     noBackend: 1,
-    refused: 0,
-    waiting: 0,
-    queued: 0,
-    queueTimeouts: 0,
-    queueFull: 0,
     retries: 5,
-    retryBudgetSpent: 0,
   },
 };
 

@@ -2,6 +2,7 @@ import {
   type BackendStatus,
   type ContainerStatus,
   NO_BACKEND_COUNTERS,
+  NO_SERVICE_COUNTERS,
   type RegistrationStatus,
   type RegistryStatus,
   type ServiceStatus,
@@ -57,18 +58,10 @@ const WEB: ServiceStatus = {
   backends: [BACKEND],
   problems: [],
   counters: {
-    activeClients: 0,
+    ...NO_SERVICE_COUNTERS,
     connections: 1,
     requests: 7,
     responses: [0, 0, 7, 0, 0, 0],
-    noBackend: 0,
-    refused: 0,
-    waiting: 0,
-    queued: 0,
-    queueTimeouts: 0,
-    queueFull: 0,
-    retries: 0,
-    retryBudgetSpent: 0,
   },
 };
 const ETCD: RegistryStatus = {

@@ -126,11 +126,16 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
     "Closed unserved: listener or process full, or no PROXY protocol header",
     labels,
   );
+  const limited = counter(
+    "service_source_limited_total",
+    "Requests answered with 429, and connections closed, as their client address had too many",
+    labels,
+  );
   const stale = gauge("service_stale", "1 while the view is served without its registry", labels);
   const listening = gauge("service_listeners", "Listeners by state", ["service", "state"]);
   const all: readonly Metric[] = [
     ...[clients, connections, requests, responses],
-    ...[noBackend, retries, spent, refused, stale, listening],
+    ...[noBackend, retries, spent, refused, limited, stale, listening],
     ...[waiting, queued, queueTimeouts, queueFull],
   ];
   return () => {
@@ -147,6 +152,7 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
       queueTimeouts.inc({ service }, counters.queueTimeouts);
       queueFull.inc({ service }, counters.queueFull);
       refused.inc({ service }, counters.refused);
+      limited.inc({ service }, counters.sourceLimited);
       stale.set({ service }, since === undefined ? 0 : 1);
       for (let digit = 1; digit <= 5; digit++)
         responses.inc({ service, class: `${digit}xx` }, counters.responses[digit] ?? 0);

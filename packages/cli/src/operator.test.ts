@@ -7,6 +7,7 @@ import {
   type BackendStatus,
   type ContainerStatus,
   NO_BACKEND_COUNTERS,
+  NO_SERVICE_COUNTERS,
   type RegistrationStatus,
   type ServiceStatus,
   systemClock,
@@ -43,18 +44,9 @@ const web: ServiceStatus = {
   ],
   problems: [],
   counters: {
-    activeClients: 0,
-    connections: 0,
+    ...NO_SERVICE_COUNTERS,
     requests: 7,
     responses: [0, 0, 7, 0, 0, 0],
-    noBackend: 0,
-    retries: 0,
-    retryBudgetSpent: 0,
-    refused: 0,
-    waiting: 0,
-    queued: 0,
-    queueTimeouts: 0,
-    queueFull: 0,
   },
 };
 const one: ContainerStatus = {

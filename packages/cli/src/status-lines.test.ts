@@ -1,6 +1,7 @@
 import {
   type ContainerStatus,
   NO_BACKEND_COUNTERS,
+  NO_SERVICE_COUNTERS,
   type RegistrationStatus,
   type RegistryStatus,
   type ServiceStatus,
@@ -157,18 +158,9 @@ it("services stand apart, and their backends line up", () => {
     problems: ["port 80 is low"],
     stale: { sinceMs: 0, reason: "the registry is away" },
     counters: {
-      activeClients: 0,
-      connections: 0,
+      ...NO_SERVICE_COUNTERS,
       requests: 7,
       responses: [],
-      noBackend: 0,
-      refused: 0,
-      waiting: 0,
-      queued: 0,
-      queueTimeouts: 0,
-      queueFull: 0,
-      retries: 0,
-      retryBudgetSpent: 0,
     },
   };
   expect(lines([], [web, { ...web, name: "db", listeners: [], backends: [], problems: [] }])).toEqual([

@@ -1,20 +1,14 @@
-import type { ServiceStatus } from "@smartstack/core";
+import { NO_SERVICE_COUNTERS, type ServiceStatus } from "@smartstack/core";
 import { expect, test } from "vitest";
 import { topLines } from "./commands/top.ts";
 
 function service(name: string, mode: "tcp" | "http", requests: number, failed: number): ServiceStatus {
   const counters = {
+    ...NO_SERVICE_COUNTERS,
     activeClients: 3,
     connections: requests,
     requests,
     noBackend: failed,
-    refused: 0,
-    waiting: 0,
-    queued: 0,
-    queueTimeouts: 0,
-    queueFull: 0,
-    retries: 0,
-    retryBudgetSpent: 0,
   };
   return {
     name,

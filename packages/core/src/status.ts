@@ -90,6 +90,8 @@ export interface ServiceCounters {
   readonly queueFull: number;
   /** Connections closed unserved: their listener or the process had its fill, or they did not begin with the PROXY protocol header asked for. */
   readonly refused: number;
+  /** Requests answered with 429, and connections closed, because one client address had or asked for too many. */
+  readonly sourceLimited: number;
 }
 
 /** Of a service that has not been served yet. */
@@ -104,6 +106,7 @@ export const NO_SERVICE_COUNTERS: ServiceCounters = {
   queueTimeouts: 0,
   queueFull: 0,
   refused: 0,
+  sourceLimited: 0,
   retries: 0,
   retryBudgetSpent: 0,
 };

@@ -47,6 +47,7 @@ export function handleWire(
 
   const wire = {
     owner: NOBODY,
+    onGone: undefined,
     destroyed: false,
     writable: true,
     needsDrain: false,

@@ -1,5 +1,6 @@
 export { DEFAULT_LIMITS, type LimitsSpec } from "./limits.ts";
 export { DEFAULT_OUTLIER, type OutlierSpec } from "./outlier.ts";
 export { createProxy, type ProxyDeps } from "./proxy.ts";
+export type { RateSpec } from "./rate-limit.ts";
 export * from "./snapshot.ts";
 export { createWorkers, type Workers } from "./workers/control.ts";

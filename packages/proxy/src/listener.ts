@@ -66,6 +66,7 @@ export function openListener(options: ListenerOptions): Listener {
     const wire = accept(() => {
       clients--;
       load.clients--;
+      wire.onGone?.();
     });
     if (++clients <= clientsMax() && load.clients <= load.max) options.onConnection(wire);
     else {

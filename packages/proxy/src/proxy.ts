@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, EventBus, Random } from "@smartstack/core";
 import { acceptProxy } from "./accept-proxy.ts";
+import { admitSource } from "./admit-source.ts";
 import { type Bind, listenKey } from "./bind.ts";
 import { changedServices } from "./changed-services.ts";
 import type { Probe } from "./checker.ts";
@@ -142,7 +143,10 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   }
 
   function serve(wire: Wire, service: Service, opening: Opening): void {
-    if (service.spec.mode === "http") serveHttp(wire, service, surroundings, opening);
+    const { sources } = service.spec;
+    if (sources !== undefined && !admitSource(wire, service, sources, opening.ends, deps.clock.monotonic()))
+      wire.destroy();
+    else if (service.spec.mode === "http") serveHttp(wire, service, surroundings, opening);
     else serveTcp(wire, service, surroundings, opening);
   }
 

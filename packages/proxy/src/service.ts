@@ -2,6 +2,7 @@ import type { Clock, EventBus, Random, ServiceCounters } from "@smartstack/core"
 import type { Pool } from "./pool.ts";
 import { newRetryBudget, type RetryBudget, takeRetry } from "./retry-budget.ts";
 import { DEFAULT_RETRY_BUDGET, type ServiceSpec } from "./snapshot.ts";
+import { createSources, type Sources } from "./sources.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 
 /** What every connection needs of the process it runs in. */
@@ -28,6 +29,7 @@ export interface Service {
   readonly pool: Pool;
   readonly clients: Set<Client>;
   retryBudget: RetryBudget;
+  readonly sources: Sources;
   readonly counters: {
     -readonly [K in Exclude<keyof ServiceCounters, "responses" | "activeClients" | "waiting">]: number;
   } & {
@@ -42,6 +44,7 @@ export function createService(spec: ServiceSpec, pool: Pool, nowMs: number): Ser
     pool,
     clients: new Set(),
     retryBudget: newRetryBudget(spec.retryBudget ?? DEFAULT_RETRY_BUDGET, nowMs),
+    sources: createSources(),
     counters: {
       connections: 0,
       requests: 0,
@@ -53,6 +56,7 @@ export function createService(spec: ServiceSpec, pool: Pool, nowMs: number): Ser
       queueTimeouts: 0,
       queueFull: 0,
       refused: 0,
+      sourceLimited: 0,
     },
   };
 }

@@ -2,6 +2,7 @@ import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters, S
 import type { LimitsSpec } from "./limits.ts";
 import type { OutlierSpec } from "./outlier.ts";
 import type { ProxyVersion } from "./proxy-protocol/header.ts";
+import type { SourceLimitsSpec } from "./sources.ts";
 
 /** Where a listener accepts: an address and port, or the path of a unix socket. */
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -182,6 +183,8 @@ export interface ServiceSpec {
   readonly listen: readonly ListenAddress[];
   /** Connections that one listener of it takes in one process; further ones are closed at once. Default DEFAULT_CLIENTS_MAX. */
   readonly clientsMax?: number;
+  /** Absent: a client address may have whatever it asks for. */
+  readonly sources?: SourceLimitsSpec;
   readonly balance: BalanceName;
   /** Default: DEFAULT_HASH. */
   readonly hash?: HashSpec;

@@ -18,6 +18,7 @@ export function socketWire(socket: Socket, closed: (error: NodeJS.ErrnoException
   let failure: NodeJS.ErrnoException | undefined;
   const wire = {
     owner: NOBODY,
+    onGone: undefined,
     destroyed: false,
     writable: true,
     needsDrain: false,

@@ -19,6 +19,8 @@ export interface WireOwner {
  */
 export interface Wire extends Receiver {
   owner: WireOwner;
+  /** Called once it is gone, whoever owns it then; of accepted connections only. */
+  onGone: (() => void) | undefined;
   readonly destroyed: boolean;
   /** Neither ended by us nor destroyed. */
   readonly writable: boolean;

@@ -175,6 +175,17 @@ describe("synapseConfig", () => {
     });
   });
 
+  it("takes limits of each client address", () => {
+    const rate = (text: string) => service(`{proxy: {rate_limit: ${text}}}`).proxy.rate_limit;
+    expect(service("{}").proxy.rate_limit).toBeUndefined();
+    expect(rate("{requests: 100}")).toEqual({ requests: 100, perMs: 1_000, burst: 100 });
+    expect(rate("{requests: 6, per: 1m, burst: 20}")).toEqual({ requests: 6, perMs: 60_000, burst: 20 });
+    expect(service("{proxy: {max_connections_per_source: 20}}").proxy.max_connections_per_source).toBe(20);
+    for (const wrong of ["{}", "{requests: 0}", "{requests: 1, per: 0}", "{requests: 1, burst: 0}"])
+      expect(() => rate(wrong), wrong).toThrow(/rate_limit/);
+    expect(() => service("{proxy: {max_connections_per_source: 0}}")).toThrow(/max_connections_per_source/);
+  });
+
   it("takes a budget for retries", () => {
     const budget = (text: string) => service(`{proxy: {retry_budget: ${text}}}`).proxy.retry_budget;
     expect(budget("{ratio: 0.05, min_per_second: 2}")).toEqual({ ratio: 0.05, min_per_second: 2 });

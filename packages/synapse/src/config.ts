@@ -24,6 +24,7 @@ import { limits } from "./limits-config.ts";
 import { listen } from "./listen.ts";
 import { OFF } from "./off.ts";
 import { outlier } from "./outlier-config.ts";
+import { sourceKeys } from "./source-config.ts";
 
 /** What discovered services may ask for, both ends included. */
 export interface PortRange {
@@ -192,6 +193,7 @@ const proxySettings = z
     mode: z.enum(["http", "tcp"]).optional(),
     /** Of each of its listeners, in each process; what is more is closed at once. */
     max_connections: z.int().min(1).max(1_000_000).default(DEFAULT_CLIENTS_MAX),
+    ...sourceKeys,
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),

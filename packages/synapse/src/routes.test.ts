@@ -53,6 +53,14 @@ describe("nextRoutes", () => {
     expect(routes.problems.get("web")).toEqual(["no instance says on which port to listen"]);
   });
 
+  it("hands the limits of each client address on, where there are any", () => {
+    const of = (proxy: object) =>
+      route([fixed("web", { proxy: { listen: ["127.0.0.1:3000"], ...proxy } })]).specs[0]?.sources;
+    expect(of({})).toBeUndefined();
+    expect(of({ max_connections_per_source: 9 })).toEqual({ connectionsMax: 9 });
+    expect(of({ rate_limit: { requests: 5 } })).toEqual({ rate: { requests: 5, perMs: 1_000, burst: 5 } });
+  });
+
   it("refuses ports outside listen_ports", () => {
     const routes = route([discovered("web", { listen: 80 })]);
     expect(routes.specs).toEqual([]);

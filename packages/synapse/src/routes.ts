@@ -6,6 +6,7 @@ import { backendsOf, routable } from "./backends.ts";
 import { sharingOf } from "./balance-config.ts";
 import { type Claim, type Grant, grantAddresses } from "./claims.ts";
 import type { DefaultServer, PortRange, ProxySettings } from "./config.ts";
+import { sourcesOf } from "./source-config.ts";
 import { knownInstances, type ServiceView } from "./view.ts";
 
 /** How long a discovered listener outlives its last instance: a client that retries should meet a 503, not a refusal. */
@@ -166,6 +167,7 @@ function planService(from: Plan["from"]): Plan {
       ...(proxy.outlier === undefined ? {} : { outlier: proxy.outlier }),
       timeouts: proxy.timeouts,
       clientsMax: proxy.max_connections,
+      ...sourcesOf(proxy),
       retryBudget: { ratio: proxy.retry_budget.ratio, minPerSecond: proxy.retry_budget.min_per_second },
       host: proxy.host,
       tellReasons: proxy.tell_reasons,

@@ -28,6 +28,7 @@ import { createHead, GET, HEAD, HEAD_BYTES_MAX, NO_BODY, OPTIONS } from "./head.
 import { letGo } from "./held.ts";
 import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseRequest, requestStart } from "./parse-request.ts";
+import { withinRate } from "./rate.ts";
 import { closedAnswering, endedAnswering, receive } from "./response.ts";
 import { LF } from "./tables.ts";
 import { timedOut } from "./timed-out.ts";
@@ -188,7 +189,8 @@ function beginRequest(conversation: Conversation, input: Buffer): void {
   beginBody(requestBody, framing, head.contentLength, false);
   const bodyBehind = !requestBody.done && end < input.length;
   conversation.input = end < input.length && !bodyBehind ? input.subarray(end) : undefined;
-  startExchange(conversation, input, head);
+  const { sources } = service.spec;
+  if (sources === undefined || withinRate(conversation, sources)) startExchange(conversation, input, head);
   if (bodyBehind && conversation.phase === EXCHANGING) {
     const bodyEnd = feedRequest(conversation, input, end);
     if (bodyEnd !== BROKEN && bodyEnd < input.length) conversation.input = input.subarray(bodyEnd);

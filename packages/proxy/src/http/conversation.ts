@@ -61,6 +61,8 @@ export interface Conversation {
   /** Of what the request is balanced by, and of the client's address once that was asked for. */
   hash: number;
   sourceHash: number | undefined;
+  /** Whom the client counts as; set when that is asked for. */
+  source: string | undefined;
   /** Monotonic: when the backend was asked; UNTIMED where nobody wants to know. */
   askedMs: number;
 
@@ -121,6 +123,7 @@ export function createConversation(
     startedMs: 0,
     hash: NO_HASH,
     sourceHash: undefined,
+    source: undefined,
     askedMs: UNTIMED,
     waiter: undefined,
     backend: undefined,

@@ -40,8 +40,11 @@ function closeAsAsked(conversation: Conversation): void {
   wire.destroy();
 }
 
-/** Answers in a backend's place. When its answer has begun, nothing can be put right: the client is cut off. */
-export function fail(conversation: Conversation, status: number, reason: string): void {
+/**
+ * Answers in a backend's place. When its answer has begun, nothing can be put right: the client is cut off.
+ * `retryAfterS` goes with 429 and 503: when to come again, in seconds.
+ */
+export function fail(conversation: Conversation, status: number, reason: string, retryAfterS = 1): void {
   dropExchange(conversation);
   if (conversation.headSent) {
     cutOff(conversation);
@@ -49,8 +52,7 @@ export function fail(conversation: Conversation, status: number, reason: string)
   }
   const { service, wire } = conversation;
   const persists =
-    status >= 502 &&
-    status <= 504 &&
+    (status === 429 || (status >= 502 && status <= 504)) &&
     conversation.clientPersists &&
     conversation.clientMinor === 1 &&
     conversation.requestBody.done &&
@@ -58,7 +60,7 @@ export function fail(conversation: Conversation, status: number, reason: string)
   service.counters.responses[Math.floor(status / 100)] =
     (service.counters.responses[Math.floor(status / 100)] as number) + 1;
   const told = service.spec.tellReasons === false ? undefined : reason;
-  const answer = cannedResponse({ status, reason: told, close: !persists, headOnly: conversation.toHead });
+  const answer = cannedResponse({ status, reason: told, close: !persists, headOnly: conversation.toHead, retryAfterS });
   stage(wire, answer, 0, answer.length);
   endExchange(conversation);
   if (persists) waitForRequest(conversation);

@@ -21,6 +21,7 @@ export function fakeWire(): FakeWire {
   const calls: string[] = [];
   return {
     owner: NOBODY,
+    onGone: undefined,
     destroyed: false,
     writable: true,
     needsDrain: false,

@@ -1,4 +1,4 @@
-import { type ListenerStatus, NO_BACKEND_COUNTERS } from "@smartstack/core";
+import { type ListenerStatus, NO_BACKEND_COUNTERS, NO_SERVICE_COUNTERS } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
 import type { ProxyBackendStatus, ProxyServiceStatus } from "../snapshot.ts";
 import { changedReports, fold, mergeBackend, mergeListeners, sumReports } from "./merge.ts";
@@ -18,18 +18,11 @@ function report(requests: number, backends: Readonly<Record<string, number>>, ac
       counters: { ...NO_BACKEND_COUNTERS, active: 1, requests: served },
     })),
     counters: {
+      ...NO_SERVICE_COUNTERS,
       activeClients,
       connections: 1,
       requests,
       responses: [0, 0, requests, 0, 0, 0],
-      noBackend: 0,
-      retries: 0,
-      retryBudgetSpent: 0,
-      refused: 0,
-      waiting: 0,
-      queued: 0,
-      queueTimeouts: 0,
-      queueFull: 0,
     },
   };
 }
