@@ -1,6 +1,7 @@
 import type { InstanceState } from "@smartstack/core";
 import { addressOf, unixPath } from "./backend-address.ts";
 import { type Candidate, newNotes } from "./balance/balance.ts";
+import type { Gradient } from "./gradient.ts";
 import { type Health, UNCHECKED } from "./health.ts";
 import { UNLIMITED } from "./limits.ts";
 import { nothingSeen, type Seen } from "./outlier.ts";
@@ -21,6 +22,10 @@ export interface Backend extends Candidate {
   active: number;
   /** So many requests or connections it may have at once; see limits.ts. */
   slots: number;
+  /** Connections it may have, idle ones included. */
+  wiresMax: number;
+  /** Set while that is found out. */
+  gradient: Gradient | undefined;
   health: Health;
   /** What its answers showed of it. */
   readonly seen: Seen;
@@ -71,6 +76,8 @@ export function createBackend(spec: BackendSpec, check: CheckSpec, nowMs: number
     weight: 0,
     active: 0,
     slots: UNLIMITED,
+    wiresMax: UNLIMITED,
+    gradient: undefined,
     notes: newNotes(),
     // Checked always = not trusted before: one failed first probe is enough, as HAProxy starts its servers.
     health: check.when === "always" ? { ...UNCHECKED, streak: check.fall - 1 } : UNCHECKED,

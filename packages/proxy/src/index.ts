@@ -1,3 +1,4 @@
+export { DEFAULT_GRADIENT, type GradientSpec } from "./gradient.ts";
 export { DEFAULT_LIMITS, type LimitsSpec } from "./limits.ts";
 export { DEFAULT_OUTLIER, type OutlierSpec } from "./outlier.ts";
 export { createProxy, type ProxyDeps } from "./proxy.ts";

@@ -1,5 +1,7 @@
+import { Agent, get as getUrl } from "node:http";
 import { until } from "@smartstack/core/testing";
 import { describe, expect, it } from "vitest";
+import { DEFAULT_GRADIENT } from "./gradient.ts";
 import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
 import { type Bench, backendSpec, type RawClient, rawBackend, rawClient, startBench } from "./testing/bench.ts";
 
@@ -13,6 +15,8 @@ interface HoldingBackend {
   /** The paths that wait for their answer. */
   readonly held: readonly string[];
   most(): number;
+  /** Connections it has. */
+  open(): number;
   answer(path: string): void;
 }
 
@@ -40,6 +44,7 @@ async function holdingBackend(bench: Pick<Bench, "onClose">, key: string): Promi
     key,
     held,
     most: () => most,
+    open: () => backend.sockets.filter((socket) => !socket.readableEnded && !socket.destroyed).length,
     answer: (path) => waiting.get(path)?.(),
   };
 }
@@ -214,6 +219,71 @@ describe("max_requests in http", () => {
       await second.expect("b:second");
     });
   });
+});
+
+it("keeps no more connections than max_connections, idle ones included, also when it becomes less", async () => {
+  await withScene(["a"], { limits: { connectionsMax: 3, queueMax: 100 } }, async (scene) => {
+    const [a] = scene.backends as [HoldingBackend];
+    const clients = ["0", "1", "2", "3"].map((path) => scene.come(get(path)));
+    for (const path of ["0", "1", "2", "3"]) {
+      await waitFor(`${path} is held`, () => a.held.includes(path));
+      a.answer(path);
+    }
+    for (const [n, client] of clients.entries()) await client.expect(`a:${n}`);
+    const open = (): number => a.open();
+    expect(open()).toBeLessThanOrEqual(3);
+    await scene.bench.apply({ limits: { connectionsMax: 1, queueMax: 100 } });
+    await waitFor("one is left", () => open() === 1);
+  });
+});
+
+it("finds out what a backend can bear, where it is to", async () => {
+  // Eight at once, each for 5 ms; what is more waits at the backend.
+  const jobs: (() => void)[] = [];
+  let [running, has, most] = [0, 0, 0];
+  const next = (): void => {
+    for (; running < 8 && jobs.length > 0; running++) setTimeout(jobs.shift() as () => void, 5);
+  };
+  const backend = await rawBackend((socket, all) => {
+    if (!all.endsWith("\r\n\r\n")) return;
+    most = Math.max(most, ++has);
+    jobs.push(() => {
+      running--;
+      has--;
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      next();
+    });
+    next();
+  });
+  const limits = { adaptive: DEFAULT_GRADIENT, queueMax: 1_000 };
+  const bench = await startBench({ backends: [backendSpec("a", backend.port)], limits });
+  bench.onClose(backend.close);
+  const agent = new Agent({ keepAlive: true });
+  bench.onClose(() => agent.destroy());
+  let [answers, asking] = [0, true];
+  const client = async (): Promise<void> => {
+    while (asking) {
+      await new Promise<void>((resolve, reject) => {
+        const request = getUrl({ host: "127.0.0.1", port: bench.port(), agent }, (response) => {
+          response.resume().once("end", resolve);
+        });
+        request.once("error", reject);
+      });
+      answers++;
+    }
+  };
+  try {
+    const clients = Array.from({ length: 100 }, client);
+    await waitFor("it is asked for a while", () => answers > 1_500);
+    expect(bench.proxy.status()[0]?.backends[0]?.slots).toBeGreaterThanOrEqual(3);
+    asking = false;
+    await Promise.all(clients);
+    // A hundred ask all the time.
+    expect(most).toBeLessThan(60);
+    expect(most).toBeGreaterThan(3);
+  } finally {
+    await bench.close();
+  }
 });
 
 it("lets TCP clients wait for max_connections, and closes them when it takes too long", async () => {

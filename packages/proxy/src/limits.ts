@@ -1,5 +1,6 @@
 import type { Backend } from "./backend.ts";
 import { type Candidate, compareLoad } from "./balance/balance.ts";
+import type { GradientSpec } from "./gradient.ts";
 import type { BackendSpec, BalanceName, ServiceSpec } from "./snapshot.ts";
 
 /** What each backend of a service may have at once, and how many clients may wait until one has room. */
@@ -8,6 +9,8 @@ export interface LimitsSpec {
   readonly requestsMax?: number;
   /** Connections, in http those kept for further requests included. */
   readonly connectionsMax?: number;
+  /** As many requests as it answers about as fast as when it is idle; http only. See gradient.ts. */
+  readonly adaptive?: GradientSpec;
   /** Waiting at once, over all backends; who comes then is turned away at once. */
   readonly queueMax: number;
 }
@@ -17,11 +20,18 @@ export const DEFAULT_LIMITS: LimitsSpec = { queueMax: 1_024 };
 /** More than there can be, and still a small integer to the engine: each request compares with it. */
 export const UNLIMITED = 0x3fff_ffff;
 
-/** How many requests (http) or connections (tcp) the backend may have at once: the smallest of what is said. */
-export function slotsOf({ mode, limits }: Pick<ServiceSpec, "mode" | "limits">, { slots }: BackendSpec): number {
+/**
+ * How many requests (http) or connections (tcp) the backend may have at once: the smallest of what is said and what was
+ * found out.
+ */
+export function slotsOf({ mode, limits }: Pick<ServiceSpec, "mode" | "limits">, backend: Limited): number {
   const { requestsMax = UNLIMITED, connectionsMax = UNLIMITED } = limits ?? DEFAULT_LIMITS;
-  return Math.min(slots ?? UNLIMITED, connectionsMax, mode === "http" ? requestsMax : UNLIMITED);
+  const { slots = UNLIMITED } = backend.spec;
+  if (mode !== "http") return Math.min(slots, connectionsMax);
+  return Math.min(slots, connectionsMax, requestsMax, backend.gradient?.limit ?? UNLIMITED);
 }
+
+type Limited = { readonly spec: Pick<BackendSpec, "slots"> } & Pick<Backend, "gradient">;
 
 export function hasRoom({ active, slots }: Pick<Backend, "active" | "slots">): boolean {
   return active < slots;

@@ -3,8 +3,9 @@ import { type Backend, createBackend, isChecked, isLeaving, judge } from "./back
 import { statusOf } from "./backend-status.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
 import { createDrains } from "./drains.ts";
+import { newGradient } from "./gradient.ts";
 import { afterProbe, afterTrafficFailure, type Health, UNCHECKED } from "./health.ts";
-import { slotsOf } from "./limits.ts";
+import { DEFAULT_LIMITS, slotsOf, UNLIMITED } from "./limits.ts";
 import { createPassive } from "./passive.ts";
 import { createSelection, type Selection } from "./selection.ts";
 import type { BackendSpec, HealthListener, ProxyBackendStatus, ServiceSpec } from "./snapshot.ts";
@@ -82,7 +83,10 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     }
     backend.usable = verdict.usable;
     backend.reason = verdict.reason;
-    backend.slots = slotsOf(spec, backend.spec);
+    const { adaptive } = spec.limits ?? DEFAULT_LIMITS;
+    backend.gradient = adaptive && (backend.gradient ?? newGradient(adaptive, clock.monotonic()));
+    backend.slots = slotsOf(spec, backend);
+    backend.wiresMax = spec.limits?.connectionsMax ?? UNLIMITED;
     checker.schedule(backend, spec.check, spec.stale);
     if (!backend.usable) closeIdle(backend);
     else closeExcess(backend);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Backend, createBackend } from "./backend.ts";
 import { NO_HASH } from "./balance/balance.ts";
+import { DEFAULT_GRADIENT, newGradient } from "./gradient.ts";
 import { hasRoom, slotsOf, standIn, UNLIMITED } from "./limits.ts";
 import { createQueue, type Queue, type Waiter } from "./queue.ts";
 import { DEFAULT_CHECK } from "./snapshot.ts";
@@ -113,11 +114,14 @@ it("thinks again for everyone when the backends have changed, and tells them whe
 describe("limits", () => {
   it("are the smallest of what is said; requests count in http only", () => {
     const limits = { requestsMax: 5, connectionsMax: 8, queueMax: 1 };
-    const plain = backendSpec("a", 1);
+    const plain = backendOf("a", 0);
     expect(slotsOf({ mode: "http", limits }, plain)).toBe(5);
     expect(slotsOf({ mode: "tcp", limits }, plain)).toBe(8);
-    expect(slotsOf({ mode: "tcp", limits }, backendSpec("a", 1, { slots: 3 }))).toBe(3);
+    expect(slotsOf({ mode: "tcp", limits }, { spec: { slots: 3 }, gradient: undefined })).toBe(3);
     expect(slotsOf({ mode: "http" }, plain)).toBe(UNLIMITED);
+    const gradient = { ...newGradient(DEFAULT_GRADIENT, 0), limit: 4 };
+    expect(slotsOf({ mode: "http", limits }, { spec: {}, gradient })).toBe(4);
+    expect(slotsOf({ mode: "http", limits: { ...limits, requestsMax: 2 } }, { spec: {}, gradient })).toBe(2);
   });
 
   it("give a full one's turn to the next in the order, or to whoever has the least to do", () => {

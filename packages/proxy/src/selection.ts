@@ -50,6 +50,7 @@ export function createSelection({ clock, random, spec, backend: backendOf, passi
   let ramping: Cancel | undefined;
   const timing = createTiming({
     clock,
+    random,
     passive,
     spec,
     picker: () => picker,
@@ -58,6 +59,7 @@ export function createSelection({ clock, random, spec, backend: backendOf, passi
       timing.regrouped();
       picker.update(candidates.chosen);
     },
+    onSlots: () => queue.wake(),
   });
   const queue = createQueue({
     pick,

@@ -1,6 +1,8 @@
-import type { Clock } from "@smartstack/core";
+import type { Clock, Random } from "@smartstack/core";
 import type { Backend } from "./backend.ts";
 import type { Picker } from "./balance/balance.ts";
+import { noteTime } from "./gradient.ts";
+import { slotsOf } from "./limits.ts";
 import { noteAsked, SAMPLES_MIN, usualBeside, usualTimes } from "./outlier.ts";
 import { dragOf, TRICKLE_OF } from "./pace.ts";
 import type { Passive } from "./passive.ts";
@@ -16,6 +18,7 @@ const LOOK_MS = 250;
 
 export interface TimingDeps {
   readonly clock: Clock;
+  readonly random: Random;
   readonly spec: () => ServiceSpec;
   readonly picker: () => Picker<Backend>;
   /** Those that get traffic now. */
@@ -23,6 +26,8 @@ export interface TimingDeps {
   readonly passive: Pick<Passive, "timed">;
   /** Some are slower or quicker beside the others than they were: `notes.drag` says. */
   readonly onDrag: () => void;
+  /** One may have more, or fewer, requests at once than it could: `slots` says. */
+  readonly onSlots: () => void;
 }
 
 /** Times answers as far as the algorithm, or the search for outliers, wants to know; reads no clock for who does not. */
@@ -40,7 +45,7 @@ export interface Timing {
   regrouped(): void;
 }
 
-export function createTiming({ clock, spec, picker, chosen, passive, onDrag }: TimingDeps): Timing {
+export function createTiming({ clock, random, spec, picker, chosen, passive, onDrag, onSlots }: TimingDeps): Timing {
   let answers = 0;
   let nextLookMs = Number.NEGATIVE_INFINITY;
   let slow: readonly Backend[] = [];
@@ -53,7 +58,16 @@ export function createTiming({ clock, spec, picker, chosen, passive, onDrag }: T
   }
 
   function goesByTime(): boolean {
-    return paces() || picker().answered !== undefined;
+    return paces() || picker().answered !== undefined || spec().limits?.adaptive !== undefined;
+  }
+
+  function adapt(backend: Backend, ms: number, nowMs: number): void {
+    const { gradient, active } = backend;
+    const adaptive = spec().limits?.adaptive;
+    if (gradient === undefined || adaptive === undefined) return;
+    if (!noteTime(gradient, adaptive, { ms, active, nowMs, jitter: random() })) return;
+    backend.slots = slotsOf(spec(), backend);
+    onSlots();
   }
 
   function look(nowMs: number): void {
@@ -84,6 +98,7 @@ export function createTiming({ clock, spec, picker, chosen, passive, onDrag }: T
       const nowMs = clock.monotonic();
       picker().answered?.(backend, nowMs - askedMs);
       passive.timed(backend, nowMs - askedMs, answers);
+      adapt(backend, nowMs - askedMs, nowMs);
       if (nowMs >= nextLookMs && paces()) look(nowMs);
     },
     due() {

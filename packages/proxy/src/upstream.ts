@@ -104,14 +104,14 @@ export function dropUpstream(upstream: Upstream): void {
   upstream.wire.destroy();
 }
 
-function tooManyKept({ idle, wires, slots }: Backend): boolean {
-  return idle.length >= IDLE_MAX || wires.size > slots;
+function tooManyKept({ idle, wires, wiresMax }: Backend): boolean {
+  return idle.length >= IDLE_MAX || wires.size > wiresMax;
 }
 
 /** Closes the longest idle connections to a backend that, with those in use, are more than it may have. */
 export function closeExcess(backend: Backend): void {
-  const { active, idle, slots } = backend;
-  const excess = active + idle.length - slots;
+  const { active, idle, wiresMax } = backend;
+  const excess = active + idle.length - wiresMax;
   if (excess > 0) for (const upstream of idle.slice(0, excess)) dropUpstream(upstream);
 }
 

@@ -166,7 +166,12 @@ describe("synapseConfig", () => {
     expect(service("{}").proxy.limits).toBeUndefined();
     expect(limits("{max_requests: 8}")).toEqual({ requestsMax: 8, queueMax: 1_024 });
     expect(limits("{max_connections: 9, queue: 0}")).toEqual({ connectionsMax: 9, queueMax: 0 });
-    for (const wrong of ["{max_requests: 0}", "{queue: -1}"]) expect(() => limits(wrong), wrong).toThrow(/limits/);
+    expect(limits("{adaptive: on}")).toEqual({ adaptive: { min: 3, max: 1_000 }, queueMax: 1_024 });
+    expect(limits("{adaptive: {max: 40}}")?.adaptive).toEqual({ min: 3, max: 40 });
+    expect(limits("{adaptive: off}")).toEqual({ queueMax: 1_024 });
+    expect(() => service("{proxy: {mode: tcp, limits: {adaptive: on}}}")).toThrow(/tcp knows no requests/);
+    for (const wrong of ["{adaptive: maybe}", "{adaptive: {min: 5, max: 4}}", "{max_requests: 0}", "{queue: -1}"])
+      expect(() => limits(wrong), wrong).toThrow(/limits/);
     expect(() => service("{proxy: {mode: tcp, limits: {max_requests: 1}}}")).toThrow(/tcp knows no requests/);
     expect(service("{proxy: {timeouts: {queue: 250ms}}}").proxy.timeouts.queueMs).toBe(250);
     const server = "{host: 10.0.0.1, port: 80, max_connections: 3}";

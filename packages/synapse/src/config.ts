@@ -213,9 +213,11 @@ const proxySettings = z
     send_proxy: z.enum(["v1", "v2"]).optional(),
   })
   .superRefine(({ mode, limits: asked }, context) => {
-    if (mode !== "tcp" || asked?.requestsMax === undefined) return;
+    if (mode !== "tcp") return;
     const message = "tcp knows no requests: it needs mode http, or max_connections in its place";
-    context.addIssue({ code: "custom", path: ["limits", "max_requests"], message });
+    if (asked?.requestsMax !== undefined)
+      context.addIssue({ code: "custom", path: ["limits", "max_requests"], message });
+    if (asked?.adaptive !== undefined) context.addIssue({ code: "custom", path: ["limits", "adaptive"], message });
   })
   .superRefine(({ mode, balance: { algorithm } }, context) => {
     if (mode !== "tcp" || !["uri", "header", "cookie"].includes(algorithm)) return;

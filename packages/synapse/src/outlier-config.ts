@@ -3,8 +3,7 @@ import { DEFAULT_OUTLIER, type OutlierSpec } from "@smartstack/proxy";
 import { z } from "zod";
 import { percent } from "./balance-config.ts";
 import { OFF } from "./off.ts";
-
-const ON = /^(on|yes|true)$/i;
+import { ON } from "./on.ts";
 
 const rules = z
   .strictObject({

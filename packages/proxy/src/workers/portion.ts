@@ -29,8 +29,9 @@ export function portionOf(spec: ServiceSpec, place: Place): ServiceSpec {
   };
 }
 
-function limitsOf({ requestsMax, connectionsMax, queueMax }: LimitsSpec, place: Place): LimitsSpec {
+function limitsOf({ requestsMax, connectionsMax, queueMax, ...rest }: LimitsSpec, place: Place): LimitsSpec {
   return {
+    ...rest,
     ...(requestsMax === undefined ? {} : { requestsMax: portion(requestsMax, place) }),
     ...(connectionsMax === undefined ? {} : { connectionsMax: portion(connectionsMax, place) }),
     queueMax: Math.ceil(queueMax / place.of),
