@@ -38,6 +38,8 @@ export interface Backend extends Candidate {
   reason: string;
   /** Wall clock: when `usable` last changed. */
   sinceMs: number;
+  /** The same, monotonic. */
+  turnedMs: number;
   /** Monotonic: when its slow start began; -Infinity: it has none. */
   rampFromMs: number;
   /** No longer in the snapshot: what it has may finish. */
@@ -87,6 +89,7 @@ export function createBackend(spec: BackendSpec, check: CheckSpec, nowMs: number
     usable: false,
     reason: "",
     sinceMs: nowMs,
+    turnedMs: Number.NEGATIVE_INFINITY,
     rampFromMs: Number.NEGATIVE_INFINITY,
     removed: false,
     counters: { connections: 0, requests: 0, failures: 0, ejections: 0, retries: 0, bytesIn: 0, bytesOut: 0 },

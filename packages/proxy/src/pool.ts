@@ -78,6 +78,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     const verdict = judge(backend);
     if (verdict.usable !== backend.usable) {
       backend.sinceMs = clock.now();
+      backend.turnedMs = clock.monotonic();
       // Who comes when nobody else is there has nobody to leave a part of its share to.
       if (verdict.usable) backend.rampFromMs = selection.hasUsable() ? clock.monotonic() : Number.NEGATIVE_INFINITY;
     }

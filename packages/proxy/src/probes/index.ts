@@ -3,6 +3,7 @@ import type { Probe } from "../checker.ts";
 import type { CheckSpec } from "../snapshot.ts";
 import { http } from "./http.ts";
 import type { ProbeKind } from "./kind.ts";
+import { shareProbes } from "./shared.ts";
 import { tcp } from "./tcp.ts";
 
 /** Every way to probe, by its name in configuration: sorted, one line each. A new one is a file beside this one and a line here. */
@@ -11,8 +12,12 @@ const KINDS: Readonly<Record<CheckSpec["type"], ProbeKind>> = {
   tcp,
 };
 
-/** Probes as each check says, within its timeout. */
+/** Probes as each check says, within its timeout; those of several services that are the same are one. */
 export function createProbe(clock: Clock): Probe {
+  return shareProbes(probeOnce(clock), clock);
+}
+
+function probeOnce(clock: Clock): Probe {
   return (backend, check, done) => {
     const cleaners: (() => void)[] = [];
     let ended = false;
