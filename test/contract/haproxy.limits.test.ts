@@ -1,5 +1,6 @@
 // The same limits and checks given to HAProxy and to us: who has how many at once, who waits for whom, and who is out.
 import { createServer, request, type Server, type ServerResponse } from "node:http";
+import { createServer as createTcpServer } from "node:net";
 import { until } from "@smartstack/core/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import {
@@ -85,6 +86,8 @@ interface Running {
   waiting(): Promise<number>;
   /** Who is taken for usable, by server. */
   usable(): Promise<readonly boolean[]>;
+  /** Is the first server in, and with which weight? */
+  shown(): Promise<string>;
 }
 
 async function haproxyFor({ haproxy, servers }: Config, ports: readonly number[]): Promise<Running> {
@@ -108,6 +111,10 @@ async function haproxyFor({ haproxy, servers }: Config, ports: readonly number[]
     waiting: async () => (await rows()).reduce((sum, [, , queued]) => sum + Number(queued), 0),
     usable: async () =>
       (await rows()).flatMap((row) => (row[1]?.startsWith("b") ? [/^(UP|no check)/.test(row[17] ?? "")] : [])),
+    async shown() {
+      const [, , , , , , , , , , , , , , , , , state, weight] = (await rows()).find((row) => row[1] === "b0") ?? [];
+      return /^(UP|no check)/.test(state ?? "") && Number(weight) > 0 ? `in ${weight}` : "out";
+    },
   };
 }
 
@@ -121,6 +128,10 @@ async function oursFor({ ours, backends }: Config, ports: readonly number[]): Pr
     port: bench.port(),
     waiting: async () => status()?.counters.waiting ?? 0,
     usable: async () => status()?.backends.map((backend) => backend.usable) ?? [],
+    async shown() {
+      const first = status()?.backends[0];
+      return first?.usable === true ? `in ${first.effectiveWeight}` : "out";
+    },
   };
 }
 
@@ -270,6 +281,54 @@ const CHECKS: readonly CheckCase[] = [
     usable: [false, false, false],
   },
 ];
+
+/** What an agent says one after the other, and what that makes of a server of weight 100. */
+const SAYINGS: readonly (readonly [string, string])[] = [
+  ["50%", "in 50"],
+  ["maxconn:7", "in 50"],
+  ["drain", "out"],
+  ["ready", "in 50"],
+  ["down # of its own will", "out"],
+  ["100%", "out"],
+  ["up", "in 100"],
+  ["maint", "out"],
+  ["ready, up 25%", "in 25"],
+  ["0%", "out"],
+  ["stopped 75%", "out"],
+  ["up", "in 75"],
+];
+
+it("agents are heard as HAProxy hears them", async () => {
+  let line = "up";
+  const server = createServer((_request, response) => response.end("ok"));
+  const ports = [await listening(server)];
+  const running: { readonly shown: Running["shown"]; asked(): number }[] = [];
+  for (const proxy of Object.values(PROXIES)) {
+    let asked = 0;
+    const agent = createTcpServer((socket) => {
+      asked++;
+      socket.on("error", () => undefined).end(`${line}\n`);
+    });
+    closers.push(() => new Promise((resolve) => agent.close(resolve)));
+    const port = await listenOn(agent, 0);
+    const config: Config = {
+      haproxy: ["balance roundrobin"],
+      servers: [`weight 100 agent-check agent-port ${port} agent-inter 100`],
+      ours: { agent: { port, intervalMs: 100, timeoutMs: 1_000 } },
+      backends: [{ weight: 100 }],
+    };
+    running.push({ shown: (await proxy(config, ports)).shown, asked: () => asked });
+  }
+  for (const [saying, expected] of SAYINGS) {
+    line = saying;
+    for (const { shown, asked } of running) {
+      const before = asked();
+      // One that was asked before the line changed may still be heard.
+      await until(() => asked() > before + 1, { what: `the agent is asked for ${saying}`, timeoutMs: 10_000 });
+      await until(async () => (await shown()) === expected, { what: `${expected} after ${saying}`, timeoutMs: 10_000 });
+    }
+  }
+});
 
 describe("checks find as HAProxy's do", () => {
   it.each(CHECKS.map((each) => [each.name, each] as const))("%s", async (_, each) => {

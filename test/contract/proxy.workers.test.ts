@@ -67,6 +67,12 @@ const portOf = (workers: Workers, name: string): number =>
 const serving = (workers: Workers): readonly number[] =>
   workers.workers().flatMap(({ pid, state }) => (state === "serving" ? pid : []));
 
+const status = (port: number): Promise<number> =>
+  get(port, false).then(
+    () => 200,
+    (error: Error) => Number(/^status (\d+)$/.exec(error.message)?.[1] ?? 0),
+  );
+
 function get(port: number, agent: Agent | false): Promise<string> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ host: "127.0.0.1", port, agent, timeout: 10_000 }, (response) => {
@@ -337,6 +343,21 @@ describe("workers", () => {
     await until(turn, { what: "all are answered" });
     expect(most).toBe(3);
     expect(workers.status()[0]?.backends[0]?.slots).toBe(3);
+  });
+
+  it("hear of what an agent says, also those that come later", async () => {
+    const agent = createTcpServer((socket) => void socket.on("error", () => undefined).end("drain\n"));
+    const port = await listening(agent);
+    const { workers, apply } = start();
+    const spec = { backends: [await web("drained")], agent: { port, intervalMs: 100, timeoutMs: 1_000 } };
+    await apply(serviceSpec(spec));
+    const isDrained = async (): Promise<boolean> => {
+      const all = await Promise.all(Array.from({ length: 8 }, () => status(portOf(workers, "web"))));
+      return all.every((code) => code === 503);
+    };
+    await until(isDrained, { what: "no worker sends it anything", timeoutMs: 10_000 });
+    await workers.replaceAll();
+    await until(isDrained, { what: "nor do those that replaced them", timeoutMs: 10_000 });
   });
 
   it("share clients that arrive in one burst", async () => {

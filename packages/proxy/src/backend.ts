@@ -1,4 +1,5 @@
 import type { InstanceState } from "@smartstack/core";
+import type { Agent } from "./agent-word.ts";
 import { addressOf, unixPath } from "./backend-address.ts";
 import { type Candidate, newNotes } from "./balance/balance.ts";
 import type { Gradient } from "./gradient.ts";
@@ -31,6 +32,8 @@ export interface Backend extends Candidate {
   readonly seen: Seen;
   /** Set while it is out for what its answers showed. */
   ejection: Ejection | undefined;
+  /** What the agent beside it said, where one is asked. */
+  agent: Agent | undefined;
   /** An operator's word for this proxy alone. */
   local: InstanceState | undefined;
   /** The verdict, derived from all of the above by `judge`. */
@@ -85,6 +88,7 @@ export function createBackend(spec: BackendSpec, check: CheckSpec, nowMs: number
     health: check.when === "always" ? { ...UNCHECKED, streak: check.fall - 1 } : UNCHECKED,
     seen: nothingSeen(),
     ejection: undefined,
+    agent: undefined,
     local: undefined,
     usable: false,
     reason: "",
@@ -103,9 +107,16 @@ export function isLeaving(backend: Backend): boolean {
   return backend.removed || backend.spec.state !== "up" || (backend.local !== undefined && backend.local !== "up");
 }
 
-/** May it take new traffic by what the registry and the operator say, whatever its health? */
+/** Its declared weight, or the part of it that its agent wants. */
+export function weightOf({ spec, agent }: Backend): number {
+  return agent?.percent === undefined ? spec.weight : (spec.weight * agent.percent) / 100;
+}
+
+/** May it take new traffic by what the registry, the operator and its agent say, whatever its health? */
 export function isOffered(backend: Backend): boolean {
-  return !isLeaving(backend) && backend.spec.weight > 0;
+  return (
+    !isLeaving(backend) && weightOf(backend) > 0 && (backend.agent === undefined || backend.agent.admin === "ready")
+  );
 }
 
 /** Does this proxy probe or eject it at all? */
@@ -113,14 +124,18 @@ export function isChecked(backend: Backend, check: CheckSpec): boolean {
   return check.when !== "off" || backend.spec.suspect;
 }
 
-/** Is it usable, and why (not)? The registry's state first, then the operator's, then weight, then health, then what traffic showed. */
+/** Is it usable, and why (not)? The registry's state first, then the operator's, then weight and agent, then health, then what traffic showed. */
 export function judge(backend: Backend): { readonly usable: boolean; readonly reason: string } {
   if (backend.removed) return { usable: false, reason: "removed" };
   if (backend.spec.state !== "up") return { usable: false, reason: `${backend.spec.state} (registry)` };
   if (backend.local !== undefined && backend.local !== "up")
     return { usable: false, reason: `${backend.local} (local)` };
   if (backend.spec.weight === 0) return { usable: false, reason: "weight 0" };
+  const { agent } = backend;
+  if (agent !== undefined && agent.admin !== "ready") return { usable: false, reason: `${agent.admin} (agent)` };
+  if (agent?.percent === 0) return { usable: false, reason: "weight 0 (agent)" };
   if (backend.health.status === "down") return { usable: false, reason: backend.health.reason };
+  if (agent?.up === false) return { usable: false, reason: `${agent.text} (agent)` };
   if (backend.ejection !== undefined) return { usable: false, reason: backend.ejection.reason };
   if (backend.spec.suspect) return { usable: true, reason: "suspect: its registration vanished, probed every second" };
   return { usable: true, reason: backend.health.status === "up" ? "up" : backend.health.reason };

@@ -1,5 +1,5 @@
 import type { Random } from "@smartstack/core";
-import { type Backend, isOffered } from "./backend.ts";
+import { type Backend, isOffered, weightOf } from "./backend.ts";
 import type { Picker } from "./balance/balance.ts";
 import { hasRoom } from "./limits.ts";
 import { ramp, shareOut } from "./shares.ts";
@@ -34,7 +34,7 @@ function groupAlike(backends: readonly Backend[], { zone, subsets, slowStartMs }
     chosen.push(backend);
   }
   for (const backend of backends) backend.weight = 0;
-  for (const backend of chosen) backend.weight = backend.spec.weight;
+  for (const backend of chosen) backend.weight = weightOf(backend);
   return { chosen, spare: [], ejected: [] };
 }
 
@@ -43,12 +43,12 @@ function groupByShares(backends: readonly Backend[], sharing: SharingSpec, nowMs
   const { length: usableCount } = offered.filter(({ usable }) => usable);
   const hasReserve = offered.some(({ usable, spec }) => usable && spec.backup === true);
   const panics = !hasReserve && usableCount * 100 < offered.length * (sharing.panicPercent ?? 0);
-  const sharers = offered.map(({ spec, usable, rampFromMs }) => ({
-    weight: spec.weight * ramp(nowMs - rampFromMs, sharing.slowStartMs),
-    usable: usable || panics,
-    backup: spec.backup === true,
-    zone: spec.zone,
-    subset: spec.subset,
+  const sharers = offered.map((backend) => ({
+    weight: weightOf(backend) * ramp(nowMs - backend.rampFromMs, sharing.slowStartMs),
+    usable: backend.usable || panics,
+    backup: backend.spec.backup === true,
+    zone: backend.spec.zone,
+    subset: backend.spec.subset,
   }));
   for (const backend of backends) backend.weight = 0;
   for (const [n, weight] of shareOut(sharers, sharing).entries()) (offered[n] as Backend).weight = weight;
@@ -88,5 +88,5 @@ export function anyOf(backends: readonly Backend[], random: Random): Backend | u
   const one = backends[at];
   if (one === undefined || backends.length === 1) return one;
   const other = backends[(at + 1 + Math.floor(random() * (backends.length - 1))) % backends.length] as Backend;
-  return other.active * one.spec.weight < one.active * other.spec.weight ? other : one;
+  return other.active * weightOf(one) < one.active * weightOf(other) ? other : one;
 }

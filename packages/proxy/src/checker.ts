@@ -44,6 +44,7 @@ export interface CheckerOptions {
 export interface Checker {
   /** Call after anything that may change the backend's plan. */
   schedule(backend: Backend, check: CheckSpec, stale: boolean): void;
+  drop(backend: Backend): void;
   stop(): void;
 }
 
@@ -85,6 +86,7 @@ export function createChecker(options: CheckerOptions): Checker {
   }
 
   return {
+    drop,
     schedule(backend, check, stale) {
       const plan = probePlan(backend, check, stale);
       const present = schedules.get(backend);

@@ -26,12 +26,12 @@ export const UNLIMITED = 0x3fff_ffff;
  */
 export function slotsOf({ mode, limits }: Pick<ServiceSpec, "mode" | "limits">, backend: Limited): number {
   const { requestsMax = UNLIMITED, connectionsMax = UNLIMITED } = limits ?? DEFAULT_LIMITS;
-  const { slots = UNLIMITED } = backend.spec;
+  const slots = Math.min(backend.spec.slots ?? UNLIMITED, backend.agent?.slots ?? UNLIMITED);
   if (mode !== "http") return Math.min(slots, connectionsMax);
   return Math.min(slots, connectionsMax, requestsMax, backend.gradient?.limit ?? UNLIMITED);
 }
 
-type Limited = { readonly spec: Pick<BackendSpec, "slots"> } & Pick<Backend, "gradient">;
+type Limited = { readonly spec: Pick<BackendSpec, "slots"> } & Pick<Backend, "gradient" | "agent">;
 
 export function hasRoom({ active, slots }: Pick<Backend, "active" | "slots">): boolean {
   return active < slots;

@@ -1,4 +1,6 @@
 import type { Clock, EventBus, InstanceState, Random } from "@smartstack/core";
+import type { Agent } from "./agent-word.ts";
+import { createAgents } from "./agents.ts";
 import { type Backend, createBackend, isChecked, isLeaving, judge } from "./backend.ts";
 import { statusOf } from "./backend-status.ts";
 import { type Checker, createChecker, type Probe } from "./checker.ts";
@@ -20,6 +22,8 @@ export interface PoolOptions {
   readonly onHealth: HealthListener | undefined;
   /** Undefined: another process probes, and tells. */
   readonly probe: Probe | undefined;
+  /** An agent said something new, to this process. */
+  readonly onAgent?: ((key: string, agent: Agent) => void) | undefined;
 }
 
 /** One service's backends: which of them may take the next request, and why the others may not. */
@@ -39,6 +43,10 @@ export interface Pool
   badly(backend: Backend, reason: string): void;
   /** What another process, which probes for this one, found. */
   tell(key: string, up: boolean, reason: string): void;
+  /** What the agent of a backend said to another process, which asks for this one. */
+  tellAgent(key: string, agent: Agent): void;
+  /** What agents have said, by backend. */
+  agents(): ReadonlyMap<string, Agent>;
   setLocalState(key: string, state: InstanceState | undefined): boolean;
   status(): readonly ProxyBackendStatus[];
   /** Why `pick` has nothing, in words. */
@@ -70,11 +78,20 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     onChange: tellEjection,
   });
 
+  const agents = createAgents({
+    clock,
+    random,
+    onSaid(backend, agent) {
+      heed(backend, agent);
+      options.onAgent?.(backend.key, agent);
+    },
+  });
   const selection = createSelection({ clock, random, passive, spec: () => spec, backend: (key) => backends.get(key) });
   const { timing, regroup } = selection;
 
   /** Everything that follows from a change of one backend's spec, health or local state. */
   function settle(backend: Backend): void {
+    if (spec.agent === undefined) backend.agent = undefined;
     const verdict = judge(backend);
     if (verdict.usable !== backend.usable) {
       backend.sinceMs = clock.now();
@@ -89,11 +106,22 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     backend.slots = slotsOf(spec, backend);
     backend.wiresMax = spec.limits?.connectionsMax ?? UNLIMITED;
     checker.schedule(backend, spec.check, spec.stale);
+    if (options.probe !== undefined) agents.schedule(backend, backend.removed ? undefined : spec.agent);
     if (!backend.usable) closeIdle(backend);
     else closeExcess(backend);
     // What a backend that takes no more traffic still has may finish, within the service's drain time.
     if (isLeaving(backend)) drains.start(backend, spec.timeouts.drainMs);
     else drains.cancel(backend);
+  }
+
+  function heed(backend: Backend, agent: Agent): void {
+    const was = backend.usable;
+    backend.agent = agent;
+    settle(backend);
+    regroup();
+    const { key: id, reason, usable } = backend;
+    const state = usable ? "up" : agent.admin === "ready" ? "down" : agent.admin;
+    if (usable !== was) events.publish("backend.state", { service: spec.name, id, state, reason });
   }
 
   function setHealth(backend: Backend, next: Health): void {
@@ -195,6 +223,12 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
       const backend = backends.get(key);
       if (backend !== undefined) setHealth(backend, { status: up ? "up" : "down", streak: 0, reason });
     },
+    tellAgent(key, agent) {
+      const backend = backends.get(key);
+      if (backend !== undefined) heed(backend, agent);
+    },
+    agents: () =>
+      new Map([...backends.values()].flatMap(({ key, agent }) => (agent === undefined ? [] : [[key, agent]]))),
     setLocalState(key, state) {
       const backend = backends.get(key);
       if (backend === undefined) return false;
@@ -212,6 +246,7 @@ export function createPool(first: ServiceSpec, options: PoolOptions): Pool {
     stop() {
       selection.stop();
       checker.stop();
+      agents.stop();
       passive.stop();
       drains.stop();
       for (const backend of backends.values()) closeIdle(backend);

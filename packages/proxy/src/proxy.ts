@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock, EventBus, Random } from "@smartstack/core";
 import { acceptProxy } from "./accept-proxy.ts";
 import { admitSource } from "./admit-source.ts";
+import type { Agent } from "./agent-word.ts";
 import { type Bind, listenKey } from "./bind.ts";
 import { changedServices } from "./changed-services.ts";
 import type { Probe } from "./checker.ts";
@@ -47,6 +48,7 @@ export interface ProxyDeps {
 export interface LocalProxy extends DataPlane {
   /** What another process, which probes for this one, found. */
   tell(service: string, key: string, up: boolean, reason: string): void;
+  tellAgent(service: string, key: string, agent: Agent): void;
   /** Serves a connection that another process accepted; closed when nothing listens under that key here. */
   adopt(key: string, handle: StreamHandle): void;
   /** Client connections now, busy or not. */
@@ -171,6 +173,7 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
     status: () => [...services.values()].map(statusOf),
     setLocalState: (name, key, state) => services.get(name)?.pool.setLocalState(key, state) ?? false,
     tell: (name, key, up, reason) => services.get(name)?.pool.tell(key, up, reason),
+    tellAgent: (name, key, agent) => services.get(name)?.pool.tellAgent(key, agent),
     adopt(key, handle) {
       const listener = claims.listener(key);
       if (listener === undefined) handle.close(() => undefined);

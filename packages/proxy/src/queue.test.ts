@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { SILENT_AGENT } from "./agent-word.ts";
 import { type Backend, createBackend } from "./backend.ts";
 import { NO_HASH } from "./balance/balance.ts";
 import { DEFAULT_GRADIENT, newGradient } from "./gradient.ts";
@@ -117,11 +118,15 @@ describe("limits", () => {
     const plain = backendOf("a", 0);
     expect(slotsOf({ mode: "http", limits }, plain)).toBe(5);
     expect(slotsOf({ mode: "tcp", limits }, plain)).toBe(8);
-    expect(slotsOf({ mode: "tcp", limits }, { spec: { slots: 3 }, gradient: undefined })).toBe(3);
+    expect(slotsOf({ mode: "tcp", limits }, { spec: { slots: 3 }, gradient: undefined, agent: undefined })).toBe(3);
     expect(slotsOf({ mode: "http" }, plain)).toBe(UNLIMITED);
     const gradient = { ...newGradient(DEFAULT_GRADIENT, 0), limit: 4 };
-    expect(slotsOf({ mode: "http", limits }, { spec: {}, gradient })).toBe(4);
-    expect(slotsOf({ mode: "http", limits: { ...limits, requestsMax: 2 } }, { spec: {}, gradient })).toBe(2);
+    expect(slotsOf({ mode: "http", limits }, { spec: {}, gradient, agent: undefined })).toBe(4);
+    const agent = { ...SILENT_AGENT, slots: 1 };
+    expect(slotsOf({ mode: "tcp", limits }, { spec: { slots: 3 }, gradient, agent })).toBe(1);
+    expect(
+      slotsOf({ mode: "http", limits: { ...limits, requestsMax: 2 } }, { spec: {}, gradient, agent: undefined }),
+    ).toBe(2);
   });
 
   it("give a full one's turn to the next in the order, or to whoever has the least to do", () => {

@@ -1,4 +1,5 @@
 import type { BackendCounters, InstanceState, ListenerStatus, ServiceCounters, StatusRange } from "@smartstack/core";
+import type { AgentSpec } from "./agents.ts";
 import type { LimitsSpec } from "./limits.ts";
 import type { OutlierSpec } from "./outlier.ts";
 import type { ProxyVersion } from "./proxy-protocol/header.ts";
@@ -194,6 +195,8 @@ export interface ServiceSpec {
   readonly timeouts: TimeoutSpec;
   /** For http; default `DEFAULT_RETRY_BUDGET`. */
   readonly retryBudget?: RetryBudgetSpec;
+  /** Absent: nobody beside the backends is asked how they are. */
+  readonly agent?: AgentSpec;
   /** Absent: a backend gets as many requests and connections as come. */
   readonly limits?: LimitsSpec;
   /** Absent: no backend is ejected for what its answers show. */

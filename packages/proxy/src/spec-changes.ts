@@ -20,7 +20,8 @@ export function sameCheck(a: ServiceSpec, b: ServiceSpec): boolean {
   return (
     a.stale === b.stale &&
     a.timeouts.drainMs === b.timeouts.drainMs &&
-    (a.check === b.check || isDeepStrictEqual(a.check, b.check))
+    (a.check === b.check || isDeepStrictEqual(a.check, b.check)) &&
+    (a.agent === b.agent || isDeepStrictEqual(a.agent, b.agent))
   );
 }
 

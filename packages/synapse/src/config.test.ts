@@ -191,6 +191,16 @@ describe("synapseConfig", () => {
     expect(() => service("{proxy: {max_connections_per_source: 0}}")).toThrow(/max_connections_per_source/);
   });
 
+  it("takes an agent to ask", () => {
+    const agent = (text: string) => service(`{proxy: {agent: ${text}}}`).proxy.agent;
+    expect(agent("{port: 8081}")).toEqual({ port: 8_081, intervalMs: 2_000, timeoutMs: 1_000 });
+    expect(agent('{port: 8081, host: 10.0.0.9, interval: 500ms, send: "state\\n"}')).toEqual({
+      ...{ port: 8_081, host: "10.0.0.9", intervalMs: 500, timeoutMs: 1_000, send: "state\n" },
+    });
+    for (const wrong of ["{}", "{port: 0}", "{port: 1, interval: 1ms}"])
+      expect(() => agent(wrong), wrong).toThrow(/agent/);
+  });
+
   it("takes a budget for retries", () => {
     const budget = (text: string) => service(`{proxy: {retry_budget: ${text}}}`).proxy.retry_budget;
     expect(budget("{ratio: 0.05, min_per_second: 2}")).toEqual({ ratio: 0.05, min_per_second: 2 });

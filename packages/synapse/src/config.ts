@@ -18,6 +18,7 @@ import {
   type TimeoutSpec,
 } from "@smartstack/proxy";
 import { z } from "zod";
+import { agent } from "./agent-config.ts";
 import { balance, sharingKeys } from "./balance-config.ts";
 import { discovery } from "./discovery-config.ts";
 import { limits } from "./limits-config.ts";
@@ -197,6 +198,8 @@ const proxySettings = z
     balance: balance.prefault("round_robin"),
     ...sharingKeys,
     check: check.prefault({}),
+    /** Asks an agent beside each backend how it is. */
+    agent: agent.optional(),
     /** None unless asked for. */
     limits: limits.optional(),
     /** Off unless asked for. */

@@ -163,6 +163,7 @@ function planService(from: Plan["from"]): Plan {
       ...(proxy.balance.hash === undefined ? {} : { hash: proxy.balance.hash }),
       sharing: sharingOf(proxy, service.zone),
       check: proxy.send_proxy === undefined ? proxy.check : { ...proxy.check, sendProxy: proxy.send_proxy },
+      ...(proxy.agent === undefined ? {} : { agent: proxy.agent }),
       ...(proxy.limits === undefined ? {} : { limits: proxy.limits }),
       ...(proxy.outlier === undefined ? {} : { outlier: proxy.outlier }),
       timeouts: proxy.timeouts,

@@ -1,4 +1,5 @@
 import type { ListenerStatus, WorkerStatus } from "@smartstack/core";
+import type { Agent } from "../agent-word.ts";
 import { listenText } from "../bind.ts";
 import type { Probe } from "../checker.ts";
 import type { StreamHandle } from "../handles.ts";
@@ -66,6 +67,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
     member.send({ kind: "place", place: { index, of: deps.workers } });
     member.send(applyMessage(undefined, current));
     for (const [service, pool] of pools) {
+      for (const [key, agent] of pool.agents()) member.send({ kind: "agent", service, key, agent });
       for (const { key, health, reason, local } of pool.status()) {
         if (health === "down") member.send({ kind: "health", turns: [{ service, key, up: false, reason }] });
         if (local !== undefined) member.send({ kind: "local", service, key, state: local });
@@ -163,9 +165,14 @@ export function createWorkers(deps: WorkersDeps): Workers {
     }
     for (const spec of services) {
       const pool = pools.get(spec.name);
-      if (pool === undefined) pools.set(spec.name, createPool(spec, { clock, random, events, onHealth, probe }));
+      if (pool === undefined) pools.set(spec.name, newPool(spec));
       else pool.apply(spec);
     }
+  }
+
+  function newPool(spec: ServiceSpec): Pool {
+    const onAgent = (key: string, agent: Agent): void => tellAll({ kind: "agent", service: spec.name, key, agent });
+    return createPool(spec, { clock, random, events, onHealth, probe, onAgent });
   }
 
   function statusOf(name: string, pool: Pool): ProxyServiceStatus {

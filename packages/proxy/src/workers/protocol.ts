@@ -1,4 +1,5 @@
 import type { InstanceState } from "@smartstack/core";
+import type { Agent } from "../agent-word.ts";
 import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
 import type { Place } from "./portion.ts";
 
@@ -21,6 +22,8 @@ export type ToWorker =
     }
   /** Turns of backends' health, which the control process finds out for all workers. */
   | { readonly kind: "health"; readonly turns: readonly HealthTurn[] }
+  /** What the agent of a backend said, which the control process asks for all workers. */
+  | { readonly kind: "agent"; readonly service: string; readonly key: string; readonly agent: Agent }
   | { readonly kind: "local"; readonly service: string; readonly key: string; readonly state?: InstanceState }
   /** Answers `listen`: with the bound socket, or with why there is none. */
   | {

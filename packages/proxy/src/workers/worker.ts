@@ -141,6 +141,9 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
         for (const { service, key, up, reason } of message.turns) proxy.tell(service, key, up, reason);
         telling = false;
         return;
+      case "agent":
+        proxy.tellAgent(message.service, message.key, message.agent);
+        return;
       case "local":
         proxy.setLocalState(message.service, message.key, message.state);
         return;
