@@ -131,11 +131,16 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
     "Requests answered with 429, and connections closed, as their client address had too many",
     labels,
   );
+  const shed = counter(
+    "service_shed_total",
+    "Requests answered with 503, and connections closed, as the process could not keep up",
+    labels,
+  );
   const stale = gauge("service_stale", "1 while the view is served without its registry", labels);
   const listening = gauge("service_listeners", "Listeners by state", ["service", "state"]);
   const all: readonly Metric[] = [
     ...[clients, connections, requests, responses],
-    ...[noBackend, retries, spent, refused, limited, stale, listening],
+    ...[noBackend, retries, spent, refused, limited, shed, stale, listening],
     ...[waiting, queued, queueTimeouts, queueFull],
   ];
   return () => {
@@ -153,6 +158,7 @@ function serviceMetrics(sources: AdminSources, gauge: MakeGauge, counter: MakeCo
       queueFull.inc({ service }, counters.queueFull);
       refused.inc({ service }, counters.refused);
       limited.inc({ service }, counters.sourceLimited);
+      shed.inc({ service }, counters.shed);
       stale.set({ service }, since === undefined ? 0 : 1);
       for (let digit = 1; digit <= 5; digit++)
         responses.inc({ service, class: `${digit}xx` }, counters.responses[digit] ?? 0);

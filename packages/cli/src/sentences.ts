@@ -48,6 +48,11 @@ const SENTENCES: { readonly [N in EventName]: Told<N> } = {
   "listener.bound": ["info", (d) => `${d.service}: listening on ${d.address}`],
   "listener.failed": ["warn", (d) => `${d.service}: cannot listen on ${d.address}, trying on: ${d.reason}`],
   "listener.closed": ["info", (d) => `${d.service}: no longer listening on ${d.address}`],
+  "proxy.overloaded": [
+    "warn",
+    (d) => `process ${d.pid} cannot keep up: a part of new requests and connections is turned away`,
+  ],
+  "proxy.relieved": ["info", (d) => `process ${d.pid} keeps up again and takes whatever comes`],
   "worker.started": ["debug", (d) => `worker ${d.pid} serves`],
   "worker.ended": ["warn", (d) => `worker ${d.pid} ended, starting another: ${d.reason}`],
   "workers.replaced": ["info", (d) => `${d.workers} new workers serve, the old ones finish what they have`],

@@ -63,6 +63,9 @@ export interface EventTable {
   "listener.bound": { readonly service: string; readonly address: string };
   "listener.failed": { readonly service: string; readonly address: string; readonly reason: string };
   "listener.closed": { readonly service: string; readonly address: string };
+  /** A process of the data path cannot keep up and turns away a part of what is new; and takes all again. */
+  "proxy.overloaded": { readonly pid: number };
+  "proxy.relieved": { readonly pid: number };
   "worker.started": { readonly pid: number };
   "worker.ended": { readonly pid: number; readonly reason: string };
   /** All data-plane processes were replaced by new ones. */

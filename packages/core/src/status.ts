@@ -92,6 +92,8 @@ export interface ServiceCounters {
   readonly refused: number;
   /** Requests answered with 429, and connections closed, because one client address had or asked for too many. */
   readonly sourceLimited: number;
+  /** Requests answered with 503, and connections closed, because the process could not keep up. */
+  readonly shed: number;
 }
 
 /** Of a service that has not been served yet. */
@@ -107,6 +109,7 @@ export const NO_SERVICE_COUNTERS: ServiceCounters = {
   queueFull: 0,
   refused: 0,
   sourceLimited: 0,
+  shed: 0,
   retries: 0,
   retryBudgetSpent: 0,
 };

@@ -15,6 +15,7 @@ import { type Opening, PLAIN } from "./opening.ts";
 import { createPool } from "./pool.ts";
 import { createProbe } from "./probes/index.ts";
 import { createService, type Service, type Surroundings } from "./service.ts";
+import { processCpuMs, type Shedding, watchLoop } from "./shedding.ts";
 import {
   type Proxy as DataPlane,
   DEFAULT_CLIENTS_MAX,
@@ -42,6 +43,10 @@ export interface ProxyDeps {
   readonly handOver?: (key: string, handle: StreamHandle) => boolean;
   /** Probes backends; default: a connect, or a GET. `elsewhere`: another process does, and tells. */
   readonly probe?: Probe | "elsewhere";
+  /** Told when this process begins to turn away what it cannot keep up with, and when it ends that. */
+  readonly onOverload?: (overloaded: boolean) => void;
+  /** For tests: how much is turned away to begin with. */
+  readonly shedding?: Shedding;
 }
 
 /** The data plane of this process, with what a process that serves beside others needs. */
@@ -59,7 +64,9 @@ const RETRY_LISTEN_MS = 1_000;
 
 /** The data plane in this process. Nothing is bound before the first `apply`. */
 export function createProxy(deps: ProxyDeps): LocalProxy {
-  const surroundings: Surroundings = { ...deps, wheel: createTimerWheel(deps.clock) };
+  const { shedding = { share: 0 }, onOverload = tellOverload } = deps;
+  const surroundings: Surroundings = { ...deps, shedding, wheel: createTimerWheel(deps.clock) };
+  const loop = watchLoop(shedding, { clock: deps.clock, cpuMs: processCpuMs, onTurn: onOverload });
   const probe = deps.probe === "elsewhere" ? undefined : (deps.probe ?? createProbe(deps.clock));
   const services = new Map<string, Service>();
   /** Removed from the snapshot, with clients that are not done. */
@@ -73,6 +80,7 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
     const { changed, gone } = changedServices(applied.services, snapshot.services);
     applied = snapshot;
     load.max = snapshot.clientsMax ?? Number.POSITIVE_INFINITY;
+    loop.tolerate(closing === undefined ? snapshot.shedLagMs : undefined);
     let listening = gone.length > 0;
     for (const name of gone) retire(name);
     for (const spec of changed) if (put(spec)) listening = true;
@@ -145,11 +153,19 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
   }
 
   function serve(wire: Wire, service: Service, opening: Opening): void {
-    const { sources } = service.spec;
-    if (sources !== undefined && !admitSource(wire, service, sources, opening.ends, deps.clock.monotonic()))
+    const { sources, mode } = service.spec;
+    // In http mode each request has its own fate.
+    if (mode === "tcp" && shedding.share > 0 && deps.random() < shedding.share) {
+      service.counters.shed++;
       wire.destroy();
-    else if (service.spec.mode === "http") serveHttp(wire, service, surroundings, opening);
+    } else if (sources !== undefined && !admitSource(wire, service, sources, opening.ends, deps.clock.monotonic()))
+      wire.destroy();
+    else if (mode === "http") serveHttp(wire, service, surroundings, opening);
     else serveTcp(wire, service, surroundings, opening);
+  }
+
+  function tellOverload(overloaded: boolean): void {
+    deps.events.publish(overloaded ? "proxy.overloaded" : "proxy.relieved", { pid: process.pid });
   }
 
   function statusOf(service: Service): ProxyServiceStatus {
@@ -185,7 +201,10 @@ export function createProxy(deps: ProxyDeps): LocalProxy {
         clock: deps.clock,
         services: () => [...services.values(), ...retired],
         stopListening: claims.closeAll,
-        stopTimers: surroundings.wheel.stop,
+        stopTimers() {
+          surroundings.wheel.stop();
+          loop.tolerate(undefined);
+        },
       });
       return closing(options);
     },

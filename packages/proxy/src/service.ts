@@ -1,6 +1,7 @@
 import type { Clock, EventBus, Random, ServiceCounters } from "@smartstack/core";
 import type { Pool } from "./pool.ts";
 import { newRetryBudget, type RetryBudget, takeRetry } from "./retry-budget.ts";
+import type { Shedding } from "./shedding.ts";
 import { DEFAULT_RETRY_BUDGET, type ServiceSpec } from "./snapshot.ts";
 import { createSources, type Sources } from "./sources.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
@@ -11,6 +12,7 @@ export interface Surroundings {
   readonly random: Random;
   readonly events: EventBus;
   readonly wheel: TimerWheel;
+  readonly shedding: Readonly<Shedding>;
 }
 
 /** One client's connection, as far as closing a service needs to know it. */
@@ -57,6 +59,7 @@ export function createService(spec: ServiceSpec, pool: Pool, nowMs: number): Ser
       queueFull: 0,
       refused: 0,
       sourceLimited: 0,
+      shed: 0,
     },
   };
 }

@@ -221,6 +221,8 @@ export interface Snapshot {
   readonly revision: number;
   /** Client connections in one process, over all services; further ones are closed at once. Absent: no such limit. */
   readonly clientsMax?: number;
+  /** New requests and connections are turned away while the event loop lags this much, milliseconds; absent: never. */
+  readonly shedLagMs?: number;
   readonly services: readonly ServiceSpec[];
 }
 

@@ -26,6 +26,7 @@ describe("synapseConfig", () => {
       services: {},
       listen_ports: { from: 1_024, to: 65_535 },
       hold: 300_000,
+      shed: 1_000,
       shutdown_grace: 8_000,
       stop_accepting: "after_drain",
       worker_drain: 43_200_000,
@@ -199,6 +200,15 @@ describe("synapseConfig", () => {
     });
     for (const wrong of ["{}", "{port: 0}", "{port: 1, interval: 1ms}"])
       expect(() => agent(wrong), wrong).toThrow(/agent/);
+  });
+
+  it("takes when a process that lags behind turns clients away", () => {
+    const lagMs = (text: string) => load(text).value.shed;
+    expect(lagMs("{}")).toBe(1_000);
+    expect(lagMs("shed: on")).toBe(1_000);
+    expect(lagMs("shed: off")).toBeUndefined();
+    expect(lagMs("shed: {lag: 250ms}")).toBe(250);
+    for (const wrong of ["shed: maybe", "shed: {lag: 1ms}"]) expect(() => load(wrong), wrong).toThrow(/shed/);
   });
 
   it("takes a budget for retries", () => {

@@ -25,6 +25,7 @@ import { limits } from "./limits-config.ts";
 import { listen } from "./listen.ts";
 import { OFF } from "./off.ts";
 import { outlier } from "./outlier-config.ts";
+import { shed } from "./shed-config.ts";
 import { sourceKeys } from "./source-config.ts";
 
 /** What discovered services may ask for, both ends included. */
@@ -277,6 +278,8 @@ export const synapseConfig = z.strictObject({
   stop_accepting: z.enum(["after_drain", "at_once"]).default("after_drain"),
   /** Client connections over all services; workers divide them. Absent: no such limit. */
   max_connections: z.int().min(1).max(10_000_000).optional(),
+  /** What is new is turned away, in part, while a process lags behind by so much. */
+  shed: shed.prefault("on"),
   /** Processes that the data path runs in; absent: this one. */
   workers: z.union([z.literal("auto"), z.int().min(1).max(WORKERS_MAX)]).optional(),
   /** How long a replaced worker may serve the connections it has. */

@@ -114,12 +114,14 @@ export function createSynapse(initial: SynapseConfig, deps: SynapseDeps): Synaps
       for (const reason of problems.filter((problem) => !known.includes(problem)))
         events.publish("service.conflict", { service, reason });
     }
-    const { max_connections: clientsMax } = config;
-    if (applied?.services === routes.specs && applied.clientsMax === clientsMax) return;
+    const { max_connections: clientsMax, shed: shedLagMs } = config;
+    const same = applied?.clientsMax === clientsMax && applied?.shedLagMs === shedLagMs;
+    if (applied?.services === routes.specs && same) return;
     applied = {
       revision: (applied?.revision ?? 0) + 1,
       services: routes.specs,
       ...(clientsMax === undefined ? {} : { clientsMax }),
+      ...(shedLagMs === undefined ? {} : { shedLagMs }),
     };
     proxy.apply(applied);
     const { revision } = applied;

@@ -4,6 +4,7 @@ import { flushStage } from "../stage.ts";
 import { createTimeout } from "../timer-wheel.ts";
 import type { UpstreamOwner } from "../upstream.ts";
 import type { Wire } from "../wire.ts";
+import { admitted } from "./admission.ts";
 import {
   closedUnanswered,
   connected,
@@ -28,7 +29,6 @@ import { createHead, GET, HEAD, HEAD_BYTES_MAX, NO_BODY, OPTIONS } from "./head.
 import { letGo } from "./held.ts";
 import { COMPLETE, NEED_MORE } from "./parse-fields.ts";
 import { parseRequest, requestStart } from "./parse-request.ts";
-import { withinRate } from "./rate.ts";
 import { closedAnswering, endedAnswering, receive } from "./response.ts";
 import { LF } from "./tables.ts";
 import { timedOut } from "./timed-out.ts";
@@ -189,8 +189,7 @@ function beginRequest(conversation: Conversation, input: Buffer): void {
   beginBody(requestBody, framing, head.contentLength, false);
   const bodyBehind = !requestBody.done && end < input.length;
   conversation.input = end < input.length && !bodyBehind ? input.subarray(end) : undefined;
-  const { sources } = service.spec;
-  if (sources === undefined || withinRate(conversation, sources)) startExchange(conversation, input, head);
+  if (admitted(conversation)) startExchange(conversation, input, head);
   if (bodyBehind && conversation.phase === EXCHANGING) {
     const bodyEnd = feedRequest(conversation, input, end);
     if (bodyEnd !== BROKEN && bodyEnd < input.length) conversation.input = input.subarray(bodyEnd);

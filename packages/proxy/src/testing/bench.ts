@@ -73,7 +73,10 @@ export function startService(change: Partial<ServiceSpec>, clock: Clock): [Servi
   const deps = { clock, random: seededRandom(1), events: eventBus() };
   const spec = serviceSpec(change);
   const pool = createPool(spec, { ...deps, probe: createProbe(clock), onHealth: undefined });
-  return [createService(spec, pool, clock.monotonic()), { ...deps, wheel: createTimerWheel(clock) }];
+  return [
+    createService(spec, pool, clock.monotonic()),
+    { ...deps, wheel: createTimerWheel(clock), shedding: { share: 0 } },
+  ];
 }
 
 export function backendSpec(key: string, port: number, change: Partial<BackendSpec> = {}): BackendSpec {

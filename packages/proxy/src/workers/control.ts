@@ -63,6 +63,7 @@ export function createWorkers(deps: WorkersDeps): Workers {
       onReport,
       onFailed: ({ service, key, reason }) => pools.get(service)?.failedElsewhere(key, reason),
       onOver: passOn,
+      onOverload: (overloaded, pid) => events.publish(overloaded ? "proxy.overloaded" : "proxy.relieved", { pid }),
     });
     member.send({ kind: "place", place: { index, of: deps.workers } });
     member.send(applyMessage(undefined, current));

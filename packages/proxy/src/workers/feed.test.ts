@@ -27,6 +27,13 @@ describe("what a worker is told", () => {
     expect(applyMessage(before, { revision: 2, services: [...named("a"), changed] }).changed).toEqual([changed]);
   });
 
+  it("holds what the whole process is limited to, each time", () => {
+    const limits = { clientsMax: 9, shedLagMs: 100 };
+    const before = { revision: 1, services: named("a"), ...limits };
+    expect(applyMessage(before, { ...before, revision: 2 })).toMatchObject(limits);
+    expect(applyMessage(before, { revision: 2, services: before.services })).not.toHaveProperty("shedLagMs");
+  });
+
   it("names all when one came, went or moved", () => {
     const before = { revision: 1, services: named("a", "b") };
     for (const names of [["a"], ["a", "b", "c"], ["b", "a"], ["a", "c"]]) {

@@ -9,11 +9,12 @@ export function applyMessage(before: Snapshot | undefined, after: Snapshot): App
   const known = new Map(before?.services.map((spec) => [spec.name, spec]));
   const changed = after.services.filter((spec) => !sameSpec(known.get(spec.name), spec));
   const names = after.services.map(({ name }) => name);
-  const { revision, clientsMax } = after;
+  const { revision, clientsMax, shedLagMs } = after;
   return {
     ...{ kind: "apply", revision, changed },
     ...(before !== undefined && sameNames(before.services, names) ? {} : { names }),
     ...(clientsMax === undefined ? {} : { clientsMax }),
+    ...(shedLagMs === undefined ? {} : { shedLagMs }),
   };
 }
 

@@ -33,6 +33,7 @@ export interface MemberActions {
   /** These services have news: listeners or counters. */
   readonly onReport: (names: readonly string[]) => void;
   readonly onFailed: (turn: Omit<HealthTurn, "up">) => void;
+  readonly onOverload: (overloaded: boolean, pid: number) => void;
   /** A connection beyond its share. */
   readonly onOver: (key: string, handle: StreamHandle) => void;
   readonly hold: (key: string, address: ListenAddress) => Promise<StreamHandle>;
@@ -100,6 +101,9 @@ export function createMember(process: WorkerProcess, clock: Clock, actions: Memb
         return;
       case "failed":
         actions.onFailed(message);
+        return;
+      case "overload":
+        actions.onOverload(message.overloaded, process.pid);
         return;
       case "over":
         told = message.load;

@@ -19,6 +19,7 @@ export type ToWorker =
       readonly changed: readonly ServiceSpec[];
       readonly names?: readonly string[];
       readonly clientsMax?: number;
+      readonly shedLagMs?: number;
     }
   /** Turns of backends' health, which the control process finds out for all workers. */
   | { readonly kind: "health"; readonly turns: readonly HealthTurn[] }
@@ -59,6 +60,8 @@ export type ToControl =
   | { readonly kind: "settled"; readonly revision: number }
   /** Live traffic found a backend dead. */
   | { readonly kind: "failed"; readonly service: string; readonly key: string; readonly reason: string }
+  /** It begins to turn away what it cannot keep up with, or ends that. */
+  | { readonly kind: "overload"; readonly overloaded: boolean }
   /** With a connection beyond this worker's share. */
   | { readonly kind: "over"; readonly key: string; readonly load: Load }
   /** Services of which anything was counted since the last report. */

@@ -55,6 +55,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
     probe: "elsewhere",
     bind: listenOnShared,
     handOver,
+    onOverload: (overloaded) => link.send({ kind: "overload", overloaded }),
     onHealth(turn) {
       if (!telling && !turn.up)
         link.send({ kind: "failed", service: turn.service, key: turn.key, reason: turn.reason });
@@ -104,9 +105,9 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
       const wanted = new Set(names);
       for (const name of [...specs.keys()]) if (!wanted.has(name)) specs.delete(name);
     }
-    const { revision, clientsMax } = message;
+    const { revision, clientsMax, shedLagMs } = message;
     const services = names.flatMap((name) => specs.get(name) ?? []);
-    const snapshot = { revision, services };
+    const snapshot = { revision, services, ...(shedLagMs === undefined ? {} : { shedLagMs }) };
     proxy.apply(clientsMax === undefined ? snapshot : { ...snapshot, clientsMax: portion(clientsMax, place) });
     proxy.settled().then(() => {
       // Counters can wait for their turn.
