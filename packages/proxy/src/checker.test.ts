@@ -26,6 +26,26 @@ it.each([
   expect(probePlan(of, check(when), stale)?.intervalMs).toBe(intervalMs);
 });
 
+it("passes over probes that could not be made for want of something here, and goes on", async () => {
+  const clock = fakeClock();
+  const results: ProbeResult[] = [
+    { ok: false, reason: "EMFILE", ours: true },
+    { ok: false, reason: "refused", ours: false },
+    { ok: true, reason: "" },
+  ];
+  const heard: string[] = [];
+  const checker = createChecker({
+    clock,
+    random: seededRandom(1),
+    probe: (_, __, done) => clock.after(1, () => done(results.shift() ?? { ok: true, reason: "" })),
+    onResult: (_, { ok, reason }) => heard.push(`${ok} ${reason}`),
+  });
+  checker.schedule(backend(), check("always"), false);
+  await clock.advance(6_500);
+  expect(heard).toEqual(["false refused", "true "]);
+  checker.stop();
+});
+
 it("probes an ejected backend soon, then at the interval, one probe at a time, until it is trusted", async () => {
   const clock = fakeClock();
   const atMs: number[] = [];

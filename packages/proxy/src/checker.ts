@@ -79,7 +79,7 @@ export function createChecker(options: CheckerOptions): Checker {
 
   function run(backend: Backend, schedule: Schedule): void {
     schedule.cancel = probe(backend, schedule.check, (result) => {
-      onResult(backend, result);
+      if (result.ours !== true) onResult(backend, result);
       // The result may have changed or ended this very schedule.
       if (schedules.get(backend) === schedule) wait(backend, schedule, pauseMs(backend.health, schedule));
     });

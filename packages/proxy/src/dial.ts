@@ -53,7 +53,7 @@ function connectTimeout(backend: Backend, connectMs: number): NodeJS.ErrnoExcept
 }
 
 // This host ran out of something: no reason to take a healthy backend out of its pool.
-function isOurFault(error: NodeJS.ErrnoException): boolean {
+export function isOurFault(error: NodeJS.ErrnoException): boolean {
   return ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"].includes(error.code ?? "");
 }
 

@@ -20,6 +20,8 @@ export interface ProbeResult {
   readonly ok: boolean;
   /** "connect refused", "status 500": only read when not ok. */
   readonly reason: string;
+  /** It could not be made, for want of something on this host: it says nothing of the backend. */
+  readonly ours?: boolean;
 }
 
 /** The health after one more probe. */

@@ -11,7 +11,7 @@ const FINE = [[200, 399]] as const;
 
 /** One request: passes with a status that is asked for and, where that is asked for, a body that contains `expect`. */
 export const http: ProbeKind = (probing) => {
-  const { backend, check, finish, onEnd } = probing;
+  const { backend, check, finish, failed, onEnd } = probing;
   const outgoing = request({
     method: check.method ?? "GET",
     path: check.path ?? "/",
@@ -21,7 +21,7 @@ export const http: ProbeKind = (probing) => {
   });
   onEnd(() => outgoing.destroy());
   outgoing.on("response", (response) => judge(response, probing));
-  outgoing.on("error", (error) => finish(false, failureReason(error)));
+  outgoing.on("error", failed);
   outgoing.on("close", () => finish(false, "closed without an answer"));
   outgoing.end();
 };

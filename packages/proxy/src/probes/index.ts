@@ -1,5 +1,7 @@
 import type { Clock } from "@smartstack/core";
 import type { Probe } from "../checker.ts";
+import { failureReason, isOurFault } from "../dial.ts";
+import type { ProbeResult } from "../health.ts";
 import type { CheckSpec } from "../snapshot.ts";
 import { http } from "./http.ts";
 import type { ProbeKind } from "./kind.ts";
@@ -25,11 +27,12 @@ function probeOnce(clock: Clock): Probe {
       ended = true;
       for (const clean of cleaners) clean();
     };
-    const finish = (ok: boolean, reason: string): void => {
+    const conclude = (result: ProbeResult): void => {
       if (ended) return;
       end();
-      done({ ok, reason });
+      done(result);
     };
+    const finish = (ok: boolean, reason: string): void => conclude({ ok, reason });
     const late = (): void => finish(false, `no answer within ${check.timeoutMs} ms`);
     cleaners.push(clock.after(check.timeoutMs, late, { background: true }));
     KINDS[check.type]({
@@ -37,6 +40,7 @@ function probeOnce(clock: Clock): Probe {
       backend,
       check,
       finish,
+      failed: (error) => conclude({ ok: false, reason: failureReason(error), ours: isOurFault(error) }),
       onEnd(clean) {
         if (ended) clean();
         else cleaners.push(clean);

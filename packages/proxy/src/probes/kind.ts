@@ -12,6 +12,8 @@ export interface Probing {
   readonly check: CheckSpec;
   /** The first call counts. The reason is only read when not ok. */
   finish(ok: boolean, reason: string): void;
+  /** The same, for an error of a socket. */
+  failed(error: NodeJS.ErrnoException): void;
   /** Called at the probe's end, however it ends. */
   onEnd(clean: () => void): void;
 }
