@@ -13,6 +13,8 @@ it("is the second choice here: the handles were found, and are left alone", () =
 // Each in a suite of its own, so that its hooks are for its own tests.
 describe("http", async () => void (await import("./http.test.ts")));
 describe("http-end", async () => void (await import("./http-end.test.ts")));
+describe("limits", async () => void (await import("./limits.test.ts")));
+describe("listener-limit", async () => void (await import("./listener-limit.test.ts")));
 describe("proxy", async () => void (await import("./proxy.test.ts")));
 describe("retry", async () => void (await import("./retry.test.ts")));
 describe("tcp", async () => void (await import("./tcp.test.ts")));
