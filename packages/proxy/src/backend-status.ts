@@ -1,6 +1,6 @@
 import type { Backend } from "./backend.ts";
+import type { ProxyBackendStatus } from "./data-plane.ts";
 import { UNLIMITED } from "./limits.ts";
-import type { ProxyBackendStatus } from "./snapshot.ts";
 
 /** The proxy's part of a backend's status. */
 export function statusOf(backend: Backend): ProxyBackendStatus {

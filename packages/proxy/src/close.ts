@@ -1,6 +1,6 @@
 import { type Clock, sleep } from "@smartstack/core";
+import type { CloseOptions } from "./data-plane.ts";
 import type { Service } from "./service.ts";
-import type { CloseOptions } from "./snapshot.ts";
 
 const LOOK_EVERY_MS = 20;
 

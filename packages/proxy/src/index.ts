@@ -1,4 +1,5 @@
 export type { AgentSpec } from "./agents.ts";
+export * from "./data-plane.ts";
 export { DEFAULT_GRADIENT, type GradientSpec } from "./gradient.ts";
 export { DEFAULT_LIMITS, type LimitsSpec } from "./limits.ts";
 export { DEFAULT_OUTLIER, type OutlierSpec } from "./outlier.ts";

@@ -1,7 +1,8 @@
 import { until } from "@smartstack/core/testing";
 import { afterEach, expect, it } from "vitest";
+import type { ProxyBackendStatus } from "./data-plane.ts";
 import { DEFAULT_OUTLIER } from "./outlier.ts";
-import { DEFAULT_CHECK, DEFAULT_TIMEOUTS, type ProxyBackendStatus, type ServiceSpec } from "./snapshot.ts";
+import { DEFAULT_CHECK, DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
 import { type Bench, backendSpec, type RawBackend, rawBackend, rawClient, startBench } from "./testing/bench.ts";
 
 const GET = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -8,6 +8,7 @@ import { changedServices } from "./changed-services.ts";
 import type { Probe } from "./checker.ts";
 import { type Claim, createClaims } from "./claims.ts";
 import { closeServices } from "./close.ts";
+import type { Proxy as DataPlane, HealthListener, ProxyServiceStatus } from "./data-plane.ts";
 import type { StreamHandle } from "./handles.ts";
 import { serveHttp } from "./http/connection.ts";
 import { openListener } from "./listener.ts";
@@ -16,15 +17,7 @@ import { createPool } from "./pool.ts";
 import { createProbe } from "./probes/index.ts";
 import { createService, type Service, type Surroundings } from "./service.ts";
 import { processCpuMs, type Shedding, watchLoop } from "./shedding.ts";
-import {
-  type Proxy as DataPlane,
-  DEFAULT_CLIENTS_MAX,
-  type HealthListener,
-  type ListenAddress,
-  type ProxyServiceStatus,
-  type ServiceSpec,
-  type Snapshot,
-} from "./snapshot.ts";
+import { DEFAULT_CLIENTS_MAX, type ListenAddress, type ServiceSpec, type Snapshot } from "./snapshot.ts";
 import { serveTcp } from "./tcp.ts";
 import { createTimerWheel } from "./timer-wheel.ts";
 import type { Wire } from "./wire.ts";

@@ -1,29 +1,14 @@
-import { isIP } from "node:net";
-import {
-  duration,
-  httpCheckMethod,
-  httpHeaders,
-  httpPath,
-  httpStatuses,
-  port,
-  serviceNameProblem,
-} from "@smartstack/core";
-import {
-  type CheckSpec,
-  DEFAULT_CHECK,
-  DEFAULT_CLIENTS_MAX,
-  DEFAULT_RETRY_BUDGET,
-  DEFAULT_TIMEOUTS,
-  type OriginSpec,
-  type TimeoutSpec,
-} from "@smartstack/proxy";
+import { duration, port, serviceNameProblem } from "@smartstack/core";
+import { DEFAULT_CLIENTS_MAX, DEFAULT_RETRY_BUDGET, DEFAULT_TIMEOUTS, type TimeoutSpec } from "@smartstack/proxy";
 import { z } from "zod";
 import { agent } from "./agent-config.ts";
 import { balance, sharingKeys } from "./balance-config.ts";
+import { check } from "./check-config.ts";
 import { discovery } from "./discovery-config.ts";
 import { limits } from "./limits-config.ts";
 import { listen } from "./listen.ts";
 import { OFF } from "./off.ts";
+import { origin } from "./origin-config.ts";
 import { outlier } from "./outlier-config.ts";
 import { shed } from "./shed-config.ts";
 import { sourceKeys } from "./source-config.ts";
@@ -66,56 +51,6 @@ const defaultServer = z
   })
   .transform((value) => ({ ...value, port: value.port ?? 0 }));
 
-const httpCheckKeys = {
-  method: httpCheckMethod.optional(),
-  path: httpPath.optional(),
-  headers: httpHeaders.optional(),
-  /** One or several; default 200-399. */
-  status: httpStatuses.optional(),
-  /** The body must contain it. */
-  expect: z.string().min(1).optional(),
-};
-
-const check = z
-  .strictObject({
-    type: z.enum(["tcp", "http"]).default(DEFAULT_CHECK.type),
-    when: z.enum(["on_doubt", "always", "off"]).default(DEFAULT_CHECK.when),
-    interval: duration({ minMs: 100 }).default(DEFAULT_CHECK.intervalMs),
-    timeout: duration({ minMs: 10 }).default(DEFAULT_CHECK.timeoutMs),
-    rise: z.int().min(1).max(100).default(DEFAULT_CHECK.rise),
-    fall: z.int().min(1).max(100).default(DEFAULT_CHECK.fall),
-    fast_interval: duration({ minMs: 100 }).optional(),
-    down_interval: duration({ minMs: 100 }).optional(),
-    /** Where checks are answered, if not at the backend's own port. */
-    port: port.optional(),
-    ...httpCheckKeys,
-  })
-  .superRefine((value, context) => {
-    if (value.type === "http") return;
-    for (const key of Object.keys(httpCheckKeys) as (keyof typeof httpCheckKeys)[]) {
-      if (value[key] !== undefined)
-        context.addIssue({ code: "custom", path: [key], message: "is asked over HTTP only: set type: http" });
-    }
-  })
-  .transform(
-    (value): CheckSpec => ({
-      type: value.type,
-      when: value.when,
-      intervalMs: value.interval,
-      timeoutMs: value.timeout,
-      rise: value.rise,
-      fall: value.fall,
-      ...(value.fast_interval === undefined ? {} : { fastIntervalMs: value.fast_interval }),
-      ...(value.down_interval === undefined ? {} : { downIntervalMs: value.down_interval }),
-      ...(value.port === undefined ? {} : { port: value.port }),
-      ...(value.type === "http" ? { path: value.path ?? "/" } : {}),
-      ...(value.method === undefined ? {} : { method: value.method }),
-      ...(value.headers === undefined ? {} : { headers: value.headers }),
-      ...(value.status === undefined ? {} : { status: value.status }),
-      ...(value.expect === undefined ? {} : { expect: value.expect }),
-    }),
-  );
-
 const timeouts = z
   .strictObject({
     connect: duration({ minMs: 1 }).default(DEFAULT_TIMEOUTS.connectMs),
@@ -152,40 +87,6 @@ const host = z
   .string()
   .regex(/^[A-Za-z0-9._:[\]-]{1,255}$/, 'expected "keep", "backend" or a host name')
   .transform((value) => (value === "keep" || value === "backend" ? (value as "keep" | "backend") : { name: value }));
-
-const network = z.string().refine(isNetwork, 'expected an address or a network such as "10.0.0.0/8"');
-
-const headerName = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'expected a header name such as "X-Request-Id"');
-
-/** What backends are told of a request's origin, and by whom it is believed. */
-const origin = z
-  .strictObject({
-    x_forwarded: z.array(z.enum(["for", "proto", "host"])).default(["for", "proto"]),
-    forwarded: z.boolean().default(false),
-    via: headerName.optional(),
-    request_id: headerName.optional(),
-    trusted_proxies: z.union([z.literal("all"), z.array(network).max(256)]).default("all"),
-  })
-  .transform(
-    (value): OriginSpec => ({
-      xForwarded: {
-        for: value.x_forwarded.includes("for"),
-        proto: value.x_forwarded.includes("proto"),
-        host: value.x_forwarded.includes("host"),
-      },
-      forwarded: value.forwarded,
-      via: value.via,
-      requestId: value.request_id,
-      trusted: value.trusted_proxies,
-    }),
-  );
-
-function isNetwork(text: string): boolean {
-  const [address = "", bits, more] = text.split("/");
-  const family = isIP(address);
-  if (family === 0 || more !== undefined) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32));
-}
 
 const proxySettings = z
   .strictObject({

@@ -1,17 +1,12 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type Clock, eventBus, type StackEvent, systemClock } from "@smartstack/core";
 import { seededRandom, until } from "@smartstack/core/testing";
+import type { Proxy as DataPlane } from "../data-plane.ts";
 import { createPool } from "../pool.ts";
 import { createProbe } from "../probes/index.ts";
 import { createProxy, type ProxyDeps } from "../proxy.ts";
 import { createService, type Service, type Surroundings } from "../service.ts";
-import {
-  type BackendSpec,
-  type Proxy as DataPlane,
-  DEFAULT_CHECK,
-  DEFAULT_TIMEOUTS,
-  type ServiceSpec,
-} from "../snapshot.ts";
+import { type BackendSpec, DEFAULT_CHECK, DEFAULT_TIMEOUTS, type ServiceSpec } from "../snapshot.ts";
 import { createTimerWheel } from "../timer-wheel.ts";
 
 /** A proxy with one service on a free port, and everything the test opened, so that `close` leaves nothing behind. */

@@ -1,6 +1,7 @@
 import { type Clock, StackError } from "@smartstack/core";
+import type { CloseOptions, ProxyServiceStatus } from "../data-plane.ts";
 import type { StreamHandle } from "../handles.ts";
-import type { CloseOptions, ListenAddress, ProxyServiceStatus } from "../snapshot.ts";
+import type { ListenAddress } from "../snapshot.ts";
 import type { WorkerProcess } from "./process.ts";
 import { type HealthTurn, PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
 

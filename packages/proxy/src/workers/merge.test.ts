@@ -1,6 +1,6 @@
 import { type ListenerStatus, NO_BACKEND_COUNTERS, NO_SERVICE_COUNTERS } from "@smartstack/core";
 import { describe, expect, it } from "vitest";
-import type { ProxyBackendStatus, ProxyServiceStatus } from "../snapshot.ts";
+import type { ProxyBackendStatus, ProxyServiceStatus } from "../data-plane.ts";
 import { changedReports, fold, mergeBackend, mergeListeners, sumReports } from "./merge.ts";
 
 function report(requests: number, backends: Readonly<Record<string, number>>, activeClients = 1): ProxyServiceStatus {

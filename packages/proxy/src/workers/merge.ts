@@ -1,5 +1,5 @@
 import { type BackendCounters, type ListenerStatus, NO_SERVICE_COUNTERS, type ServiceCounters } from "@smartstack/core";
-import type { ProxyBackendStatus, ProxyServiceStatus } from "../snapshot.ts";
+import type { ProxyBackendStatus, ProxyServiceStatus } from "../data-plane.ts";
 
 type Counted<T> = { readonly [K in keyof T]: number | readonly number[] };
 

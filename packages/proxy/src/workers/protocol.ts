@@ -1,6 +1,7 @@
 import type { InstanceState } from "@smartstack/core";
 import type { Agent } from "../agent-word.ts";
-import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
+import type { CloseOptions, ProxyServiceStatus } from "../data-plane.ts";
+import type { ListenAddress, ServiceSpec } from "../snapshot.ts";
 import type { Place } from "./portion.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { type Clock, eventBus, type StackEvent } from "@smartstack/core";
 import { type FakeClock, fakeClock, seededRandom } from "@smartstack/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CloseOptions } from "../snapshot.ts";
+import type { CloseOptions } from "../data-plane.ts";
 import { ended, type Member } from "./member.ts";
 import { createRoster, type Roster, type RosterOptions } from "./roster.ts";
 

@@ -8,7 +8,7 @@ import {
   type Random,
   withDeadline,
 } from "@smartstack/core";
-import type { CloseOptions } from "../snapshot.ts";
+import type { CloseOptions } from "../data-plane.ts";
 import { ended, type Member } from "./member.ts";
 
 /** A worker that does not serve by then is given up. */

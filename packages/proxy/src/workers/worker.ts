@@ -1,9 +1,10 @@
 import type { Server } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, eventBus, every, type Random } from "@smartstack/core";
+import type { CloseOptions, ProxyServiceStatus } from "../data-plane.ts";
 import type { StreamHandle } from "../handles.ts";
 import { createProxy } from "../proxy.ts";
-import type { CloseOptions, ListenAddress, ProxyServiceStatus, ServiceSpec } from "../snapshot.ts";
+import type { ListenAddress, ServiceSpec } from "../snapshot.ts";
 import { changedReports } from "./merge.ts";
 import { ALONE, portion, portionOf } from "./portion.ts";
 import { type Load, PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
