@@ -287,11 +287,9 @@ it("finds out what a backend can bear, where it is to", async () => {
 });
 
 it("lets TCP clients wait for max_connections, and closes them when it takes too long", async () => {
-  const timeouts = { ...DEFAULT_TIMEOUTS, queueMs: 300 };
   const echo = await rawBackend((socket, all) => socket.write(all.slice(-1)));
   const bench = await startBench({
     mode: "tcp",
-    timeouts,
     backends: [backendSpec("a", echo.port)],
     limits: { connectionsMax: 1, queueMax: 1 },
   });
@@ -310,14 +308,13 @@ it("lets TCP clients wait for max_connections, and closes them when it takes too
     await waitFor("it waits", () => counters()?.waiting === 1);
     await come("3").expectEnd();
     expect(counters()?.queueFull).toBe(1);
-    await late.expectEnd();
-    expect(counters()).toMatchObject({ queueTimeouts: 1, waiting: 0 });
-    await bench.apply({ timeouts: DEFAULT_TIMEOUTS });
-    const next = come("4");
-    await waitFor("it waits", () => counters()?.waiting === 1);
+    const timeouts = { ...DEFAULT_TIMEOUTS, queueMs: 100 };
+    await bench.apply({ limits: { connectionsMax: 1, queueMax: 2 }, timeouts });
+    await come("4").expectEnd();
+    expect(counters()).toMatchObject({ queueTimeouts: 1, waiting: 1 });
     expect(echo.sockets).toHaveLength(1);
     first.socket.resetAndDestroy();
-    await next.expect("4");
+    await late.expect("2");
     expect(echo.sockets).toHaveLength(2);
   } finally {
     await bench.close();

@@ -74,7 +74,7 @@ it("gives a probe up when the last who waits for it has", () => {
 it("keeps twenty services from probing one backend twenty times as often", async () => {
   const backend = await rawBackend(() => undefined);
   const proxy = createProxy({ clock: systemClock, random: seededRandom(1), events: eventBus() });
-  const check = { ...DEFAULT_CHECK, when: "always", intervalMs: 10_000 } as const;
+  const check = { ...DEFAULT_CHECK, when: "always", intervalMs: 10_000, timeoutMs: 8_000 } as const;
   const services = Array.from({ length: 20 }, (_, n) =>
     serviceSpec({ name: `s${n}`, listen: [], check, backends: [backendSpec("a", backend.port)] }),
   );
