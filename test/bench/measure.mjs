@@ -44,12 +44,13 @@ export async function startPinned(core, command, args, port) {
   }
   return {
     pid: child.pid,
-    stop: () =>
-      new Promise((resolve) => {
-        if (ended) return resolve();
-        child.once("exit", resolve);
-        child.kill("SIGKILL");
-      }),
+    async stop() {
+      const gone = ended ? undefined : new Promise((resolve) => child.once("exit", resolve));
+      // Whom it started would go on serving at its port for a while.
+      if (!ended) for (const pid of familyOf(child.pid)) process.kill(pid, "SIGKILL");
+      await gone;
+      while (await accepts(port)) await pause(10);
+    },
   };
 }
 
@@ -61,8 +62,13 @@ export function cpuSeconds(pid) {
 
 /** The same, of a process and of those that it started. */
 export function cpuSecondsOfAll(pid) {
+  return familyOf(pid).reduce((sum, each) => sum + cpuSeconds(each), 0);
+}
+
+/** A process and those that it started. */
+function familyOf(pid) {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
-  return children.reduce((sum, child) => sum + cpuSecondsOfAll(child), cpuSeconds(pid));
+  return [pid, ...children.flatMap((child) => familyOf(Number(child)))];
 }
 
 /** Resident memory, bytes. */
