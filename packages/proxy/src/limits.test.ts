@@ -2,7 +2,7 @@ import { Agent, get as getUrl } from "node:http";
 import { until } from "@smartstack/core/testing";
 import { describe, expect, it } from "vitest";
 import { DEFAULT_GRADIENT } from "./gradient.ts";
-import { DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
+import { DEFAULT_HASH, DEFAULT_TIMEOUTS, type ServiceSpec } from "./snapshot.ts";
 import { type Bench, backendSpec, type RawClient, rawBackend, rawClient, startBench } from "./testing/bench.ts";
 
 const GET = "GET /%s HTTP/1.1\r\nHost: web\r\n\r\n";
@@ -218,6 +218,24 @@ describe("max_requests in http", () => {
       b.answer("second");
       await second.expect("b:second");
     });
+  });
+});
+
+it("lets nobody wait for another's backend where balance hashes, nor for one where there is no key", async () => {
+  const hashed = { balance: "header", hash: { ...DEFAULT_HASH, name: "x-user" } } as const;
+  await withScene(["a", "b"], { ...hashed, limits: { requestsMax: 1, queueMax: 2 } }, async (scene) => {
+    const { backends, come, counters } = scene;
+    const by = (user: string, path: string): string => get(path).replace("\r\n\r\n", `\r\nX-User: ${user}\r\n\r\n`);
+    come(by("one", "0"));
+    await waitFor("it is held", () => backends.some(({ held }) => held.includes("0")));
+    const [full, idle] = backends[0]?.held.length === 1 ? backends : backends.toReversed();
+    for (const path of ["1", "2"]) come(by("one", path));
+    await waitFor("two wait", () => counters().waiting === 2);
+    // Of some users one at least has the other backend.
+    const others = Array.from({ length: 20 }, (_, n) => come(by(`other ${n}`, `other${n}`)));
+    await waitFor("the idle one has one", () => idle?.held.length === 1);
+    expect(full?.held).toEqual(["0"]);
+    for (const other of others) other.socket.resetAndDestroy();
   });
 });
 

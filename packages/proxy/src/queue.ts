@@ -1,4 +1,5 @@
 import type { Backend } from "./backend.ts";
+import { NO_HASH } from "./balance/balance.ts";
 import { hasRoom } from "./limits.ts";
 import { enterEvent, leaveEvent } from "./stage.ts";
 import { TICK_MS } from "./timer-wheel.ts";
@@ -25,6 +26,8 @@ export interface QueueDeps {
 /** Those who wait for a backend with room, first come, first served. */
 export interface Queue {
   size(): number;
+  /** Does somebody wait for this one? */
+  awaits(backend: Backend): boolean;
   /** `full`: whom it would go to. False: too many wait already. */
   join(waiter: Waiter, full: Backend): boolean;
   leave(waiter: Waiter): void;
@@ -53,7 +56,8 @@ export function createQueue({ pick, mayHaveRoom, isOwn, max }: QueueDeps): Queue
     for (const [waiter, full] of waiters) {
       // Looked at before anyone is picked: that costs a backend its turn.
       if (!own && !mayHaveRoom()) break;
-      if (own && !anew && !hasRoom(full)) continue;
+      // What has nothing to be hashed by goes to anyone.
+      if (own && !anew && !(waiter.hash === NO_HASH ? mayHaveRoom() : hasRoom(full))) continue;
       const backend = pick(waiter.tried, waiter.hash);
       if (backend !== undefined && !hasRoom(backend)) {
         waiters.set(waiter, backend);
@@ -74,6 +78,10 @@ export function createQueue({ pick, mayHaveRoom, isOwn, max }: QueueDeps): Queue
 
   return {
     size: () => waiters.size,
+    awaits(backend) {
+      for (const full of waiters.values()) if (full === backend) return true;
+      return false;
+    },
     join(waiter, full) {
       if (waiters.size >= max()) return false;
       waiters.set(waiter, full);

@@ -108,7 +108,8 @@ export function createSelection({ clock, random, spec, backend: backendOf, passi
     queue,
     timing,
     pick,
-    admits: (backend) => hasRoom(backend) && queue.size() === 0,
+    // Where each has its own backend, only those who wait for the same one come before it.
+    admits: (backend) => hasRoom(backend) && (queue.size() === 0 || (isHashed() && !queue.awaits(backend))),
     begin(backend) {
       backend.active++;
       picker.loaded?.(backend, 1);

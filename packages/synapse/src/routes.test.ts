@@ -152,6 +152,10 @@ describe("nextRoutes", () => {
     const limited = { proxy: { listen: ["127.0.0.1:3000"], limits: { max_requests: 8 } } };
     const [spec] = route([fixed("web", limited, words, {})]).specs;
     expect(spec?.limits).toEqual({ requestsMax: 8, queueMax: 1_024 });
+    expect(route([fixed("web", limited, {})]).problems.get("web")?.[0]).toContain(
+      "max_requests and adaptive are of mode http",
+    );
+    expect(route([fixed("web", limited, { mode: "http" })]).problems.get("web") ?? []).toEqual([]);
     expect(spec?.backends).toMatchObject([{ backup: true, id: 7, slots: 10 }, {}]);
     expect(spec?.backends[1]).not.toHaveProperty("slots");
   });

@@ -145,6 +145,9 @@ function planService(from: Plan["from"]): Plan {
     ...(asked?.problems ?? []),
     ...(proxy.mode === undefined ? disagreement("mode", mode) : []),
   ];
+  const { requestsMax, adaptive } = proxy.limits ?? {};
+  if ((proxy.mode ?? mode.winner ?? "tcp") === "tcp" && (requestsMax ?? adaptive) !== undefined)
+    problems.push("limits.max_requests and adaptive are of mode http, and it is tcp: they do nothing");
   const vacant = !service.fixed && backends.length === 0;
   return {
     from,

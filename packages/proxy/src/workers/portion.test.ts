@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
+import { SILENT_AGENT } from "../agent-word.ts";
 import { backendSpec, serviceSpec } from "../testing/bench.ts";
-import { ALONE, portion, portionOf } from "./portion.ts";
+import { ALONE, agentPortion, portion, portionOf } from "./portion.ts";
 
 const places = (of: number) => Array.from({ length: of }, (_, index) => ({ index, of }));
 
@@ -9,6 +10,12 @@ it("divides a limit so that the parts add up to it, with at least one for each w
     for (let limit = of; limit < 30; limit++)
       expect(places(of).reduce((sum, place) => sum + portion(limit, place), 0)).toBe(limit);
   expect(places(4).map((place) => portion(2, place))).toEqual([1, 1, 1, 1]);
+});
+
+it("divides an agent's limit, and leaves the rest of its words", () => {
+  const place = { index: 1, of: 2 };
+  expect(agentPortion({ ...SILENT_AGENT, slots: 3 }, place)).toEqual({ ...SILENT_AGENT, slots: 1 });
+  expect(agentPortion(SILENT_AGENT, place)).toBe(SILENT_AGENT);
 });
 
 it("divides what a service and its backends are limited by, and leaves the others as they are", () => {

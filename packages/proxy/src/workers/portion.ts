@@ -1,3 +1,4 @@
+import type { Agent } from "../agent-word.ts";
 import type { LimitsSpec } from "../limits.ts";
 import type { BackendSpec, ServiceSpec } from "../snapshot.ts";
 
@@ -27,6 +28,11 @@ export function portionOf(spec: ServiceSpec, place: Place): ServiceSpec {
     ...(limits === undefined ? {} : { limits: limitsOf(limits, place) }),
     backends: limited ? backends.map((backend) => backendOf(backend, place)) : backends,
   };
+}
+
+/** What an agent said, as it holds for one worker. */
+export function agentPortion(agent: Agent, place: Place): Agent {
+  return agent.slots === undefined ? agent : { ...agent, slots: portion(agent.slots, place) };
 }
 
 function limitsOf({ requestsMax, connectionsMax, queueMax, ...rest }: LimitsSpec, place: Place): LimitsSpec {

@@ -6,7 +6,7 @@ import type { StreamHandle } from "../handles.ts";
 import { createProxy } from "../proxy.ts";
 import type { ListenAddress, ServiceSpec } from "../snapshot.ts";
 import { changedReports } from "./merge.ts";
-import { ALONE, portion, portionOf } from "./portion.ts";
+import { ALONE, agentPortion, portion, portionOf } from "./portion.ts";
 import { type Load, PROTOCOL, type ToControl, type ToWorker } from "./protocol.ts";
 import { keepsClient } from "./share.ts";
 
@@ -144,7 +144,7 @@ export function runWorker({ clock, random, link, exit }: WorkerDeps): void {
         telling = false;
         return;
       case "agent":
-        proxy.tellAgent(message.service, message.key, message.agent);
+        proxy.tellAgent(message.service, message.key, agentPortion(message.agent, place));
         return;
       case "local":
         proxy.setLocalState(message.service, message.key, message.state);
