@@ -59,15 +59,16 @@ function originOf(conversation: Conversation): Origin {
 }
 
 function attempt(conversation: Conversation, bytes: Buffer, head: Head): void {
-  const { tried, service } = conversation;
-  const { pool } = service;
+  const { pool } = conversation.service;
+  let { tried }: { tried: readonly Backend[] } = conversation;
   let backend = pool.pick(tried, conversation.hash);
   if (backend === undefined && conversation.attempts > 0 && conversation.attempts < ATTEMPTS_MAX) {
-    backend = pool.pick([], conversation.hash);
+    tried = [];
+    backend = pool.pick(tried, conversation.hash);
   }
   if (backend === undefined) failUnasked(conversation);
   else if (pool.admits(backend)) ask(conversation, backend, bytes, head);
-  else waitForRoom(conversation, backend, askAfterWait);
+  else waitForRoom(conversation, backend, tried, askAfterWait);
 }
 
 function failUnasked(conversation: Conversation): void {

@@ -229,6 +229,8 @@ function clientClosed(conversation: Conversation): void {
 // Bytes left one side's buffer: nobody is stuck.
 function progress(conversation: Conversation, then: () => void): void {
   if (conversation.phase !== EXCHANGING) return;
-  conversation.surroundings.wheel.arm(conversation.timeout, conversation.service.spec.timeouts.serverMs);
+  // Who waits for room waits no longer than for that.
+  if (conversation.waiter === undefined)
+    conversation.surroundings.wheel.arm(conversation.timeout, conversation.service.spec.timeouts.serverMs);
   then();
 }

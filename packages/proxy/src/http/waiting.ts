@@ -5,14 +5,15 @@ import { fail } from "./finish.ts";
 
 /**
  * Lets a request wait until a backend has room for it, in the order in which they came, for as long as the service's
- * queue timeout: then it is answered with 503, as HAProxy does. `go` is its turn.
+ * queue timeout: then it is answered with 503, as HAProxy does. `tried`: not to be asked again; `go` is its turn.
  */
 export function waitForRoom(
   conversation: Conversation,
   full: Backend,
+  tried: readonly Backend[],
   go: (conversation: Conversation, backend: Backend | undefined) => void,
 ): void {
-  const { service, surroundings, timeout, wire, requestBody, tried, hash } = conversation;
+  const { service, surroundings, timeout, wire, requestBody, hash } = conversation;
   const { pool, counters, spec } = service;
   const waiter: Waiter = {
     tried,
